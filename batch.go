@@ -1,0 +1,247 @@
+package fallback
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis-fallback/fallback/internal/command"
+	"github.com/redis/go-redis/v9"
+)
+
+// batch is a pipeline or a transaction on its way.
+type batch struct {
+	in    *instance
+	next  redis.ProcessPipelineHook
+	cmds  []redis.Cmder // of a transaction: MULTI, the commands, EXEC
+	tx    bool
+	setUp bool // nothing but the set-up of a connection
+	kept  bool // never to local: it holds what belongs to one connection or server
+	raw   bool // some commands hide error replies in their values
+	twice bool // all of it may run twice, in this order
+	began time.Time
+}
+
+// look judges the commands of the batch.
+func (b *batch) look(h *Hook) {
+	if n := len(b.cmds); n > 2 {
+		_, multi := b.cmds[0].(*redis.StatusCmd)
+		_, exec := b.cmds[n-1].(*redis.SliceCmd)
+		b.tx = multi && exec && command.Is(b.cmds[0].Args(), "multi") && command.Is(b.cmds[n-1].Args(), "exec")
+	}
+	inner := b.inner()
+	var repeat command.Repeat
+	sessions := 0
+	b.twice = true
+	for _, cmd := range inner {
+		args := cmd.Args()
+		class := command.Of(args)
+		if class.Any(command.Session | command.Admin) {
+			b.kept = true
+		}
+		if class.Any(command.Session) {
+			sessions++
+		}
+		b.raw = b.raw || hidesErrors(cmd)
+		b.twice = b.twice && !cmd.NoRetry()
+		if h.cfg.repeatable == nil || !h.cfg.repeatable(cmd) {
+			repeat.Add(class, args)
+		}
+	}
+	b.setUp = !b.tx && sessions == len(inner)
+	b.twice = b.twice && repeat.Harmless()
+}
+
+// inner returns the commands without MULTI and EXEC.
+func (b *batch) inner() []redis.Cmder {
+	if b.tx {
+		return b.cmds[1 : len(b.cmds)-1]
+	}
+	return b.cmds
+}
+
+// send makes one attempt on the primary with some of the commands, in order; with all of them, if it
+// is a transaction. It reports whether any of it may have run: not, if go-redis never asked for the
+// arguments of the first.
+//
+// What may not run twice is marked at its first command, and go-redis then repeats none of it. Never
+// at MULTI, on whose type go-redis relies. The mark stands in the slice that the caller gave, while
+// go-redis has it, instead of in a copy.
+func (b *batch) send(ctx context.Context, part []redis.Cmder) (err error, unwritten bool) { //nolint:revive // the flag explains the error
+	cmds := part
+	if b.tx {
+		cmds = b.cmds
+	}
+	if b.twice {
+		return b.next(ctx, cmds), false
+	}
+	first := part[0]
+	o := &once{Cmder: first}
+	part[0] = o
+	defer func() { part[0] = first }()
+	err = b.next(ctx, cmds)
+	return err, !o.written.Load()
+}
+
+// weighed is what became of a part of a batch.
+type weighed struct {
+	fault
+	redo []redis.Cmder // what may be sent again, in order
+}
+
+// gravity orders the verdicts by what they ask for.
+var gravity = [...]int{Unknown: 0, Answered: 1, Cancelled: 2, Denied: 3, Busy: 4, Lost: 5, Capacity: 6, Limit: 7}
+
+func (f *fault) worsen(g fault) {
+	if gravity[g.verdict] > gravity[f.verdict] {
+		*f = g
+	}
+}
+
+// weigh judges a part of the batch after an attempt on the primary. Only what failed is ever sent
+// again.
+func (h *Hook) weigh(e *era, b *batch, part []redis.Cmder, err error, unwritten bool) weighed {
+	if b.tx {
+		return h.weighTx(e, b, err, unwritten)
+	}
+	var w weighed
+	for _, cmd := range part {
+		var f fault
+		switch cerr := cmd.Err(); {
+		case cerr != nil:
+			f = h.fault(e, cmd, b.twice || unwritten, cerr)
+		case b.raw && hidesErrors(cmd):
+			f = h.hiddenFault(&call{cmd: cmd, began: b.began})
+		default:
+			continue
+		}
+		if f.again {
+			w.redo = append(w.redo, cmd)
+		}
+		w.worsen(f)
+	}
+	if w.verdict == Unknown { // not one command has an error: it belongs to all of it
+		w.fault = h.fault(e, part[0], b.twice || unwritten, err)
+		if w.again {
+			w.redo = part
+		}
+	}
+	return w
+}
+
+// weighTx judges a transaction: all of it is sent again, or nothing.
+func (h *Hook) weighTx(e *era, b *batch, err error, unwritten bool) weighed {
+	inner := b.inner()
+	var w weighed
+	switch {
+	case err == nil, !isReply(err):
+		w.fault = h.fault(e, inner[0], b.twice || unwritten, err)
+	case b.cmds[0].Err() == nil:
+		// EXEC ran, and the errors are in its reply: a refusal among them is a signal, no more.
+		for _, cmd := range inner {
+			if cerr := cmd.Err(); cerr != nil {
+				w.worsen(h.fault(e, cmd, false, cerr))
+			}
+		}
+		w.again = false
+	case redis.IsExecAbortError(err):
+		// Nothing ran, because something could not be queued: that says what to do.
+		w.fault = fault{verdict: Answered, err: err}
+		for _, cmd := range inner {
+			if cerr := cmd.Err(); cerr != nil && !redis.IsExecAbortError(cerr) {
+				w.worsen(h.fault(e, cmd, false, cerr))
+			}
+		}
+	default:
+		// MULTI or EXEC was refused. That nothing ran is what the connection made sure of.
+		w.fault = h.fault(e, b.cmds[0], false, err)
+	}
+	if w.again {
+		w.redo = inner
+	}
+	return w
+}
+
+// settleBatch decides what becomes of a batch that did not simply succeed on the primary.
+func (h *Hook) settleBatch(ctx context.Context, e *era, b *batch, err error, unwritten bool) error {
+	wait := h.retryBackoff()
+	part := b.inner()
+	for free := 0; ; {
+		w := h.weigh(e, b, part, err, unwritten)
+		cur := h.hear(ctx, e, w.fault)
+		switch {
+		case len(w.redo) == 0, ctx.Err() != nil, b.kept && cur.undialed():
+			return h.finish(e, b, err)
+		case cur.serving == Local && !b.kept:
+			return h.serveBatch(ctx, cur, b, w.redo)
+		case w.now && free < maxFree, w.verdict == Limit && cur != e && !b.kept && free < maxFree:
+			free++
+		case w.verdict == Limit, w.verdict == Capacity, b.twice && !w.now:
+			return h.finish(e, b, err)
+		case !pause(ctx, cur, wait.NextBackOff()):
+			return h.finish(e, b, err)
+		}
+		if e = h.era.Load(); e.serving == Local && !b.kept {
+			return h.serveBatch(ctx, e, b, w.redo)
+		}
+		b.clear(w.redo)
+		part = w.redo
+		if err, unwritten = b.send(ctx, part); err == nil && !b.raw {
+			h.primary.answered(len(part))
+			return h.finish(e, b, nil)
+		}
+	}
+}
+
+// clear takes the errors of an earlier attempt away. go-redis keeps them where it writes none, and
+// some commands do not read their reply while they have one.
+func (b *batch) clear(part []redis.Cmder) {
+	for _, cmd := range part {
+		cmd.SetErr(nil)
+	}
+	if b.tx {
+		b.cmds[0].SetErr(nil)
+		b.cmds[len(b.cmds)-1].SetErr(nil)
+	}
+}
+
+// finish gives each command the error that its caller may see, and returns the first.
+func (h *Hook) finish(e *era, b *batch, err error) error {
+	for _, cmd := range b.cmds {
+		cerr := cmd.Err()
+		if cerr == nil {
+			continue
+		}
+		shown := h.plain(e, cerr)
+		if v := h.verdict(cmd, cerr); v == Limit || v == Capacity {
+			shown = newLimitError(shown)
+		}
+		if shown != cerr { //nolint:errorlint // the same error, not a like one
+			cmd.SetErr(shown)
+		}
+	}
+	if b.tx {
+		b.in.executed(err)
+	}
+	if err != nil && !isReply(err) {
+		return h.plain(e, err) // of all of it, as go-redis returns it
+	}
+	if first := firstErr(b.cmds); first != nil {
+		return first
+	}
+	return err
+}
+
+func firstErr(cmds []redis.Cmder) error {
+	for _, cmd := range cmds {
+		if err := cmd.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isReply(err error) bool {
+	_, ok := errors.AsType[redis.Error](err)
+	return ok
+}

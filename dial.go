@@ -1,0 +1,195 @@
+package fallback
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis-fallback/fallback/breaker"
+	"github.com/redis/go-redis/v9"
+)
+
+// dialTarget is how a fresh connection to the primary is made.
+type dialTarget struct {
+	network, addr string
+	next          redis.DialHook
+	fastest       atomic.Int64 // ns that the quickest dial took
+}
+
+// seen tells the first look at something from the next ones.
+type seen struct{ n atomic.Int32 }
+
+func (s *seen) again() bool { return s.n.Add(1) > 1 }
+
+// dial makes a connection to the primary. It hears of dials that fail before any command does: five
+// in a row end here, while go-redis would go on with its twenty.
+func (h *Hook) dial(ctx context.Context, network, addr string, next redis.DialHook) (net.Conn, error) {
+	target := h.target(network, addr, next)
+	if h.era.Load().undialed() && h.probing.Load() == 0 {
+		return notDialed{addr}, nil
+	}
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	e := h.era.Load()
+	began := time.Now()
+	done := make(chan result, 1)
+	// A dial over TLS does not listen to its context.
+	go func() {
+		conn, err := next(ctx, network, addr)
+		done <- result{conn, err}
+	}()
+	abandon := func() {
+		go func() {
+			if r := <-done; r.conn != nil {
+				_ = r.conn.Close()
+			}
+		}()
+	}
+	var silence <-chan time.Time
+	if h.cfg.silence > 0 {
+		t := time.NewTimer(h.cfg.silence)
+		defer t.Stop()
+		silence = t.C
+	}
+	for {
+		select {
+		case r := <-done:
+			if r.err == nil && r.conn != nil {
+				target.took(time.Since(began))
+				return h.primary.conns.Wrap(r.conn), nil
+			}
+			if r.err == nil {
+				r.err = errors.New("redis fallback: the dialer returned no connection")
+			}
+			return h.dialFailed(ctx, e, addr, r.err)
+		case <-silence:
+			h.suspect(began)
+		case <-e.ended:
+			if h.era.Load().undialed() && h.probing.Load() == 0 {
+				abandon()
+				return notDialed{addr}, nil
+			}
+			e = h.era.Load()
+		case <-ctx.Done():
+			abandon()
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (h *Hook) dialFailed(ctx context.Context, e *era, addr string, err error) (net.Conn, error) {
+	if ctx.Err() != nil {
+		return nil, err
+	}
+	marked := &dialError{err: err}
+	if h.era.Load() == e && e.serving == Primary {
+		// The trip may take until local has answered; the caller's own time does not end the dial.
+		h.primaryFailed(context.WithoutCancel(ctx), e, marked)
+	}
+	if h.era.Load().undialed() && h.probing.Load() == 0 {
+		return notDialed{addr}, nil
+	}
+	return nil, marked
+}
+
+// target remembers the way to the primary, and notices that it leads to local.
+func (h *Hook) target(network, addr string, next redis.DialHook) *dialTarget {
+	if t := h.dialed.Load(); t != nil && t.network == network && t.addr == addr {
+		return t
+	}
+	t := &dialTarget{network: network, addr: addr, next: next}
+	if !h.dialed.CompareAndSwap(nil, t) {
+		return t
+	}
+	if c, ok := h.local.(*redis.Client); ok && c.Options().Network == network && sameAddr(c.Options().Addr, addr) {
+		h.sameServer.Store(true)
+		h.cfg.logger.Error("redis fallback: primary and local are the same server; nothing will ever switch", "addr", addr)
+	}
+	return t
+}
+
+func (t *dialTarget) took(d time.Duration) {
+	if old := t.fastest.Load(); old == 0 || int64(d) < old {
+		t.fastest.Store(int64(d))
+	}
+}
+
+// notDialed is a connection that was never made. go-redis repeats a dial that fails, five times with
+// a pause between, and then the command; it does not repeat a write that fails with an error it does
+// not know. So the one way to end its loops at once is to let the dial succeed.
+type notDialed struct{ addr string }
+
+func (notDialed) Read([]byte) (int, error)         { return 0, errNotDialed }
+func (notDialed) Write([]byte) (int, error)        { return 0, errNotDialed }
+func (notDialed) Close() error                     { return nil }
+func (n notDialed) LocalAddr() net.Addr            { return noAddr(n.addr) }
+func (n notDialed) RemoteAddr() net.Addr           { return noAddr(n.addr) }
+func (notDialed) SetDeadline(time.Time) error      { return nil }
+func (notDialed) SetReadDeadline(time.Time) error  { return nil }
+func (notDialed) SetWriteDeadline(time.Time) error { return nil }
+
+type noAddr string
+
+func (noAddr) Network() string  { return "tcp" }
+func (a noAddr) String() string { return string(a) }
+
+// localHook watches the connections of local.
+type localHook struct{ h *Hook }
+
+func (l localHook) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := next(ctx, network, addr)
+		if err != nil {
+			if ctx.Err() == nil {
+				l.h.backup.breaker.Record(breaker.Failure)
+				l.h.backup.failure(err)
+			}
+			return nil, err
+		}
+		return l.h.backup.conns.Wrap(conn), nil
+	}
+}
+
+func (localHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (localHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// answersPing reports whether the primary answers a PING on a fresh connection in time. Any answer
+// is one: NOAUTH is, and so is a refusal.
+func (t *dialTarget) answersPing(timeout time.Duration) bool {
+	timeout += time.Duration(t.fastest.Load()) // what a dial takes anyway
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	deadline := time.Now().Add(timeout)
+	done := make(chan bool, 1)
+	go func() { done <- t.ping(ctx, deadline) }()
+	select {
+	case ok := <-done:
+		return ok
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (t *dialTarget) ping(ctx context.Context, deadline time.Time) bool {
+	conn, err := t.next(ctx, t.network, t.addr)
+	if err != nil || conn == nil {
+		return false
+	}
+	defer conn.Close()
+	if conn.SetDeadline(deadline) != nil {
+		return false
+	}
+	if _, err := conn.Write([]byte("*1\r\n$4\r\nPING\r\n")); err != nil {
+		return false
+	}
+	var b [1]byte
+	n, _ := conn.Read(b[:])
+	return n > 0
+}

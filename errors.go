@@ -1,0 +1,99 @@
+package fallback
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+)
+
+// LimitKind says which limit a server has named.
+type LimitKind string
+
+// The limits that are told apart. A refusal that only a user's Detector knows is LimitOther.
+const (
+	LimitRequests    LimitKind = "requests"       // commands of the month, or of the plan
+	LimitDaily       LimitKind = "daily_requests" // commands of the day
+	LimitBudget      LimitKind = "budget"         // suspended for its cost
+	LimitConnections LimitKind = "connections"
+	LimitBandwidth   LimitKind = "bandwidth"
+	LimitStorage     LimitKind = "storage" // writes only; reads and deletions go on
+	LimitMemory      LimitKind = "memory"  // the same, in stock Redis' words (OOM)
+	LimitOther       LimitKind = "other"
+)
+
+// LimitError is a server's refusal for a limit: the command did not run. Its text is the server's
+// own, it is a redis.Error, and errors.As finds it in what a command returns.
+type LimitError struct {
+	Kind LimitKind
+	// Limit and Usage are the numbers the server named, in commands or bytes; 0 when it named none.
+	Limit, Usage int64
+
+	err error // as it came
+}
+
+func (e *LimitError) Error() string { return e.err.Error() }
+
+// RedisError makes a LimitError a redis.Error.
+func (e *LimitError) RedisError() {}
+
+// Unwrap returns the error as it came from the server.
+func (e *LimitError) Unwrap() error { return e.err }
+
+// Error is returned when a command failed on both servers. errors.Is and errors.As look into both
+// causes, the primary's first.
+type Error struct {
+	Primary error // why the primary did not serve
+	Local   error // why local could not answer either
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("redis fallback: primary: %v; local: %v", e.Primary, e.Local)
+}
+
+// Unwrap returns both causes.
+func (e *Error) Unwrap() []error { return []error{e.Primary, e.Local} }
+
+// Errors that errors.Is finds.
+var (
+	// ErrPinned is what a command that must stay on the primary gets while an operator holds the
+	// service on local.
+	ErrPinned = errors.New("redis fallback: an operator has pinned local")
+	// ErrLocalDown is local's part of an Error while local's circuit breaker is open.
+	ErrLocalDown = errors.New("redis fallback: local is not answering")
+	// ErrPartialTransaction is returned when the server ran a part of a transaction: MULTI was
+	// refused and the commands behind it ran one by one, or EXEC ran fewer than were queued.
+	ErrPartialTransaction = errors.New("redis fallback: the server ran only a part of the transaction")
+	// ErrNoClient is returned by Probe before any client carries the hook.
+	ErrNoClient = errors.New("redis fallback: no client carries this hook yet")
+	// ErrClosed is returned by operations on a Hook after Shutdown.
+	ErrClosed = errors.New("redis fallback: the hook has been shut down")
+)
+
+// dialError marks what came from a dial, which DialHook has counted already.
+type dialError struct {
+	err  error
+	seen seen
+}
+
+func (e *dialError) Error() string { return e.err.Error() }
+func (e *dialError) Unwrap() error { return e.err }
+
+// errNotDialed is what a connection gives that was never made, because local serves: go-redis would
+// repeat a failed dial for seconds, but not a write that fails with an error it does not know.
+var errNotDialed = errors.New("redis fallback: the primary is down and local serves")
+
+// errHung ends what waits on the connections of a server that has stopped answering. It is no
+// net.Error, or go-redis would try again on the spot.
+var errHung = errors.New("redis fallback: the server has stopped answering")
+
+// hungError is what the caller sees of errHung: the time-out it would have had later.
+func hungError(network string) error {
+	return &net.OpError{Op: "read", Net: network, Err: os.ErrDeadlineExceeded}
+}
+
+// handshakeError fails a connection whose set-up met a limit. It is no redis.Error: go-redis would
+// take a refused HELLO for an old server, and speak RESP2 on that connection ever after.
+type handshakeError struct{ limit *LimitError }
+
+func (e *handshakeError) Error() string { return e.limit.Error() }

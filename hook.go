@@ -1,0 +1,257 @@
+// Package fallback is a go-redis hook that keeps a program working when its hosted Redis refuses
+// (quota) or is gone (outage): the same calls are answered by a second, local Redis, and the hook
+// returns by itself when the first one is well.
+//
+//	h := fallback.New(local)
+//	rdb.AddHook(h)
+//	defer h.Shutdown(context.Background())
+//
+// The words used: the primary is the hosted Redis behind the client that carries the hook; local is
+// the second one. A command is refused when it provably did not run, and lost when it may have run
+// and its reply never came. A trip is the switch to local, a return the switch back.
+//
+// While the primary serves, a command passes through for the price of an atomic load, a look at its
+// name and a counter. Only a limit refusal, or a breaker that opens, trips; a refused command is then
+// replayed on local, a lost one only if running it twice is harmless by its name and arguments.
+package fallback
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis-fallback/fallback/breaker"
+	"github.com/redis-fallback/fallback/health"
+	"github.com/redis-fallback/fallback/internal/command"
+	"github.com/redis-fallback/fallback/internal/wire"
+	"github.com/redis/go-redis/v9"
+)
+
+// Hook is a redis.Hook. Add it to a *redis.Client with AddHook, before hooks that should see only
+// what the primary is asked, after hooks that should see every call. It is safe for concurrent use.
+//
+// One Hook may be added to several clients of one primary: they share its state. Clients of another
+// primary need a Hook of their own.
+type Hook struct {
+	cfg   config
+	local redis.UniversalClient
+	off   bool // never acts: FromEnv with the fallback switched off
+
+	ownsLocal bool // Shutdown closes local, which FromEnv has made
+
+	era     atomic.Pointer[era]
+	primary side
+	backup  side
+
+	links    linker
+	root     atomic.Pointer[redis.ProcessHook] // below the hook, of the first client it was added to
+	dialed   atomic.Pointer[dialTarget]
+	probing  atomic.Int32
+	tripping chan struct{} // holds one while local is asked before a trip
+	checking atomic.Bool   // a hung primary is being told from a slow one
+
+	sameServer  atomic.Bool
+	down        atomic.Bool  // Shutdown has been called
+	localSeen   atomic.Int64 // when local last answered, ns since 1970
+	primarySeen atomic.Int64 // when the primary last answered a PING of checkHang
+	refusal     atomic.Pointer[seenRefusal]
+	denied      atomic.Uint64 // epoch+1 in which a denial was logged
+
+	trips, returns, refused, replayed, withheld, lost atomic.Int64
+
+	log      queue[Event]
+	announce queue[Event]
+
+	mu         sync.Mutex // protects all below, and every change of era
+	plan       *health.Plan
+	probeTimer *time.Timer
+	probeAt    time.Time
+	localTimer *time.Timer
+	watching   bool
+}
+
+// side is what is kept of one server.
+type side struct {
+	name    string
+	breaker *breaker.Breaker
+	conns   wire.Set
+	ok      counter // commands answered
+	failed  atomic.Int64
+	last    atomic.Pointer[lastFailure]
+}
+
+type lastFailure struct {
+	at   time.Time
+	text string
+}
+
+// New returns a hook that falls back to local. It does no I/O, and does not look at the environment:
+// see FromEnv. It panics only if local is nil.
+//
+// New also adds a small hook to local, which watches its connections. local may be absent, or over a
+// limit of its own, at that time and at any other; while it does not answer, nothing trips and callers
+// get the primary's own errors.
+func New(local redis.UniversalClient, opts ...Option) *Hook {
+	if v := reflect.ValueOf(local); local == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+		panic("fallback.New: local is nil; give it the client of the second Redis")
+	}
+	h := newHook(newConfig(opts))
+	h.local = local
+	local.AddHook(localHook{h})
+	return h
+}
+
+func newHook(cfg config) *Hook {
+	h := &Hook{cfg: cfg, tripping: make(chan struct{}, 1), plan: health.NewPlan(cfg.health)}
+	h.links.init()
+	h.era.Store(&era{reason: ReasonStart, since: time.Now(), ended: make(chan struct{})})
+	h.primary.name, h.backup.name = cfg.name, "local"
+	h.primary.breaker = breaker.New(cfg.breaker)
+	h.backup.breaker = breaker.New(cfg.breaker)
+	h.primary.conns.Silence = cfg.silence
+	h.primary.conns.Silent = h.suspect
+	h.primary.conns.Refusal = h.sawRefusal
+	h.log.do = h.logSwitch
+	h.announce.do = h.tell
+	return h
+}
+
+// DialHook implements redis.Hook.
+func (h *Hook) DialHook(next redis.DialHook) redis.DialHook {
+	if h.off {
+		return nil // which go-redis ignores
+	}
+	h.links.begin()
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return h.dial(ctx, network, addr, next)
+	}
+}
+
+// ProcessHook implements redis.Hook.
+func (h *Hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	if h.off {
+		return nil // which go-redis ignores
+	}
+	in := h.links.process()
+	if h.root.CompareAndSwap(nil, &next) {
+		in.root = true
+		h.watchLocal()
+	}
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		return h.process(ctx, in, next, cmd)
+	}
+}
+
+// ProcessPipelineHook implements redis.Hook.
+func (h *Hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	if h.off {
+		return nil // which go-redis ignores
+	}
+	in := h.links.pipeline()
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		return h.processPipeline(ctx, in, next, cmds)
+	}
+}
+
+// process is the one place where it is decided which server a command goes to first.
+func (h *Hook) process(ctx context.Context, in *instance, next redis.ProcessHook, cmd redis.Cmder) error {
+	args := cmd.Args()
+	class := command.Of(args)
+	if class.Any(command.Session) {
+		return h.session(ctx, in, next, cmd)
+	}
+	if in.handshake.Load() {
+		return h.session(ctx, in, next, cmd) // OnConnect, on a connection that is being set up
+	}
+	kept := in.kept.Load() || class.Has(command.Admin)
+	e := h.era.Load()
+	if e.serving == Local && !kept {
+		return h.serve(ctx, e, in, next, cmd)
+	}
+	c := call{in: in, next: next, cmd: cmd, class: class, kept: kept, sent: cmd}
+	if !h.repeatable(class, args, cmd) {
+		c.once = &once{Cmder: cmd}
+		c.sent = c.once
+	}
+	if hidesErrors(cmd) {
+		c.began = time.Now()
+	}
+	err := next(ctx, c.sent)
+	if err == redis.Nil || err == nil && !hidesErrors(cmd) { //nolint:errorlint // as go-redis returns it
+		h.primary.answered(1)
+		return err
+	}
+	return h.settle(ctx, e, &c, err)
+}
+
+// processPipeline is the same for a pipeline or a transaction.
+func (h *Hook) processPipeline(ctx context.Context, in *instance, next redis.ProcessPipelineHook, cmds []redis.Cmder) error {
+	b := batch{in: in, next: next, cmds: cmds}
+	b.look(h)
+	if b.setUp || in.kept.Load() && in.handshake.Load() {
+		return h.setUpPipeline(ctx, next, cmds)
+	}
+	b.kept = b.kept || in.kept.Load()
+	e := h.era.Load()
+	if e.serving == Local && !b.kept {
+		return h.serveBatch(ctx, e, &b, b.inner())
+	}
+	if b.raw {
+		b.began = time.Now()
+	}
+	err, unwritten := b.send(ctx, b.inner())
+	if err == nil && !b.raw {
+		h.primary.answered(len(b.inner()))
+		if b.tx {
+			in.executed(nil)
+		}
+		return nil
+	}
+	return h.settleBatch(ctx, e, &b, err, unwritten)
+}
+
+// repeatable reports whether a command may run twice: as the command table knows it, or the user.
+func (h *Hook) repeatable(class command.Class, args []any, cmd redis.Cmder) bool {
+	return (command.HarmlessTwice(class, args) || h.cfg.repeatable != nil && h.cfg.repeatable(cmd)) && !cmd.NoRetry()
+}
+
+func (s *side) answered(n int) {
+	s.ok.add(n)
+	if !s.breaker.Clean() {
+		s.breaker.Record(breaker.Success)
+	}
+}
+
+func (s *side) failure(err error) {
+	s.failed.Add(1)
+	s.last.Store(&lastFailure{time.Now(), plainText(err)})
+}
+
+// Shutdown ends the watching and waits, until ctx is done, for the switches that have not been
+// announced yet. The server that serves goes on serving; nothing trips or returns any more.
+func (h *Hook) Shutdown(ctx context.Context) error {
+	again := h.down.Swap(true)
+	h.mu.Lock()
+	for _, t := range []*time.Timer{h.probeTimer, h.localTimer} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	h.probeAt = time.Time{}
+	h.mu.Unlock()
+	for _, idle := range []<-chan struct{}{h.log.idle(), h.announce.idle()} {
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return fmt.Errorf("redis fallback: shutdown: %w", ctx.Err())
+		}
+	}
+	if h.ownsLocal && !again {
+		return h.local.Close()
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+// Package redistest starts real redis-server processes for tests.
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Server is one redis-server process.
+type Server struct {
+	Port int
+	args []string
+	cmd  *exec.Cmd
+}
+
+// Start starts a redis-server on a free port of 127.0.0.1, with further arguments as on its command
+// line. It ends with the test. Where there is no redis-server the test is skipped, in CI it fails.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("redis-server is not installed, and CI must have one")
+		}
+		t.Skip("redis-server is not installed: this test needs a real one")
+	}
+	s := &Server{Port: FreePort(t)}
+	s.args = append([]string{
+		"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "",
+		"--appendonly", "no", "--daemonize", "no",
+	}, args...)
+	s.Restart(t)
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// FreePort returns a port that nothing listens on.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+// Restart starts the process again, on the same port and folder.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	s.cmd = exec.Command("redis-server", s.args...) //nolint:noctx // ended by Kill
+	var out strings.Builder
+	s.cmd.Stdout, s.cmd.Stderr = &out, &out
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.DialTimeout("tcp", s.Addr(), time.Second) //nolint:noctx // a test
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			s.Kill()
+			t.Fatalf("redis-server does not listen on %s: %v\n%s", s.Addr(), err, out.String())
+		}
+	}
+}
+
+// Kill ends the process as kill -9 does.
+func (s *Server) Kill() {
+	if s.cmd != nil && s.cmd.Process != nil {
+		_ = s.cmd.Process.Signal(syscall.SIGCONT)
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+		s.cmd = nil
+	}
+}
+
+// Hang stops the process where it is; Resume lets it go on.
+func (s *Server) Hang() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume lets a stopped process go on.
+func (s *Server) Resume() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
+
+// Addr returns the address, as host:port.
+func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.Port) }
+
+// Options returns options for a client of the server.
+func (s *Server) Options() *redis.Options {
+	return &redis.Options{
+		Addr:                     s.Addr(),
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+}
+
+// Client returns a client of the server that is closed with the test.
+func (s *Server) Client(t testing.TB) *redis.Client {
+	t.Helper()
+	rdb := redis.NewClient(s.Options())
+	t.Cleanup(func() { _ = rdb.Close() })
+	return rdb
+}
+
+// Get reads a key past every client of the test, and "" where there is none.
+func (s *Server) Get(t testing.TB, key string) string {
+	t.Helper()
+	rdb := redis.NewClient(s.Options())
+	defer rdb.Close()
+	v, err := rdb.Get(context.Background(), key).Result()
+	if err != nil && err != redis.Nil { //nolint:errorlint // as go-redis returns it
+		t.Fatalf("reading %s from %s: %v", key, s.Addr(), err)
+	}
+	return v
+}

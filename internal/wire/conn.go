@@ -1,0 +1,187 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// ErrStale is the error of a write to a connection that the server had closed, or that must not be
+// reused: nothing was sent. It is an io.EOF, so that go-redis takes another connection.
+var ErrStale error = staleError{}
+
+type staleError struct{}
+
+func (staleError) Error() string { return "redis: the server closed the connection while it was idle" }
+func (staleError) Unwrap() error { return io.EOF }
+
+// maxWait bounds the growing interval between two calls of Silent by one waiting reader.
+const maxWait = 30 * time.Second
+
+// bigWrite is a write that may have to wait for the server to read: more than a socket's buffers
+// take at once. Smaller ones that fill the buffers one by one end in a read, which is watched.
+const bigWrite = 16 << 10
+
+// Conn is a watched connection. Reads and writes may run beside each other, as on any net.Conn.
+type Conn struct {
+	net.Conn
+	set  *Set
+	raw  net.Conn        // the lowest layer that can be reached
+	peek syscall.RawConn // of raw, where Conn is a layer above it; else nil
+
+	until time.Time    // the reader's own deadline
+	asked atomic.Int64 // when the reader began to wait, in ns since 1970
+	heard atomic.Int64 // the value of asked of the last wait that ended with bytes
+
+	turn   atomic.Bool // the last thing that happened was a reply
+	first  atomic.Bool // the next bytes are the first of a reply
+	spent  atomic.Bool // must not be used for another request
+	killed atomic.Pointer[error]
+	tx     guard
+
+	readMu sync.Mutex // held while reading
+	pushed []byte     // read while looking for an end, to be given to the next Read
+}
+
+// SetReadDeadline keeps the reader's deadline, and sets the shorter one that shows silence.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	now := time.Now()
+	c.until = t
+	c.asked.Store(now.UnixNano())
+	return c.Conn.SetReadDeadline(c.sooner(now, c.set.Silence))
+}
+
+// SetDeadline is what the pool uses to clear deadlines before it looks at the socket.
+func (c *Conn) SetDeadline(t time.Time) error {
+	c.until = t
+	return c.Conn.SetDeadline(t)
+}
+
+func (c *Conn) sooner(now time.Time, wait time.Duration) time.Time {
+	if wait > 0 && (c.until.IsZero() || c.until.Sub(now) > wait) {
+		return now.Add(wait)
+	}
+	return c.until
+}
+
+// Read reads as the connection below does, and calls Silent when nothing comes.
+func (c *Conn) Read(p []byte) (int, error) {
+	c.readMu.Lock()
+	defer c.readMu.Unlock()
+	if len(c.pushed) > 0 {
+		n := copy(p, c.pushed)
+		c.pushed = c.pushed[n:]
+		return n, nil
+	}
+	if c.tx.watching.Load() {
+		return c.readTx(p)
+	}
+	return c.read(p)
+}
+
+func (c *Conn) read(p []byte) (int, error) {
+	wait := c.set.Silence
+	for {
+		n, err := c.Conn.Read(p)
+		if n > 0 {
+			c.heard.Store(c.asked.Load())
+			c.turn.Store(true)
+			if c.first.Swap(false) && p[0] == '-' && c.set.Refusal != nil {
+				c.refusal(p[:n])
+			}
+		}
+		if err == nil || n > 0 {
+			return n, c.reason(err)
+		}
+		now := time.Now()
+		if !errors.Is(err, os.ErrDeadlineExceeded) || wait <= 0 || c.killed.Load() != nil ||
+			!c.until.IsZero() && !now.Before(c.until) {
+			return n, c.reason(err)
+		}
+		c.set.Silent(time.Unix(0, c.asked.Load()))
+		wait = min(2*wait, maxWait)
+		if err := c.Conn.SetReadDeadline(c.sooner(now, wait)); err != nil {
+			return 0, c.reason(err)
+		}
+	}
+}
+
+func (c *Conn) refusal(p []byte) {
+	if end := bytes.IndexByte(p, '\r'); end > 0 {
+		c.set.Refusal(string(p[1:end]))
+	}
+}
+
+// Write sends p, unless the connection is known to be of no use before the first byte is sent.
+func (c *Conn) Write(p []byte) (int, error) {
+	if c.turn.Swap(false) {
+		if c.spent.Load() || c.ended() {
+			return 0, c.reason(ErrStale)
+		}
+		c.first.Store(true)
+	}
+	c.tx.sent(p)
+	if len(p) >= bigWrite && c.set.Silence > 0 {
+		since := time.Now()
+		defer time.AfterFunc(c.set.Silence, func() { c.set.Silent(since) }).Stop()
+	}
+	n, err := c.Conn.Write(p)
+	return n, c.reason(err)
+}
+
+// Close closes the connection.
+func (c *Conn) Close() error {
+	c.set.remove(c)
+	return c.Conn.Close()
+}
+
+// kill closes the lowest layer: closing TLS properly would first write to a server that hangs.
+func (c *Conn) kill(err error) {
+	c.killed.CompareAndSwap(nil, &err)
+	_ = c.raw.Close()
+}
+
+// reason returns why the connection was killed in place of what that made of its next operation.
+func (c *Conn) reason(err error) error {
+	if err != nil {
+		if why := c.killed.Load(); why != nil {
+			return *why
+		}
+	}
+	return err
+}
+
+// ended reports whether the server has closed the connection, where go-redis' pool cannot see it
+// because the socket is a layer below. An end that was announced, by an alert of TLS, stands in the
+// socket as bytes, with the end itself behind them: reading is the only way to tell it from a push
+// or a session ticket. Nobody reads between a reply and the next request.
+func (c *Conn) ended() bool {
+	if c.peek == nil || !c.readMu.TryLock() {
+		return false
+	}
+	defer c.readMu.Unlock()
+	_ = c.Conn.SetReadDeadline(time.Time{}) // one that has passed would fail the look itself
+	for wait := 2 * time.Millisecond; ; wait *= 2 {
+		pending, gone := peek(c.peek)
+		if gone {
+			return true
+		}
+		if !pending || wait > 20*time.Millisecond {
+			return false
+		}
+		var buf [512]byte
+		_ = c.Conn.SetReadDeadline(time.Now().Add(wait))
+		n, err := c.Conn.Read(buf[:])
+		_ = c.Conn.SetReadDeadline(time.Time{})
+		c.pushed = append(c.pushed, buf[:n]...)
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return true
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package fallback
+
+import (
+	"context"
+	"errors"
+
+	"github.com/redis-fallback/fallback/breaker"
+	"github.com/redis-fallback/fallback/internal/command"
+	"github.com/redis-fallback/fallback/internal/wire"
+	"github.com/redis/go-redis/v9"
+)
+
+type onlyKey struct{}
+
+// PrimaryOnly returns a context whose commands are never answered by local: while local serves they
+// get the primary's stored refusal at once. For what must not be split in two: a lock, a payment.
+func PrimaryOnly(ctx context.Context) context.Context {
+	return context.WithValue(ctx, onlyKey{}, true)
+}
+
+func (h *Hook) primaryOnly(ctx context.Context, cmd redis.Cmder) bool {
+	return ctx.Value(onlyKey{}) != nil || h.cfg.only != nil && h.cfg.only(cmd)
+}
+
+// serve answers a command that was issued while local serves.
+func (h *Hook) serve(ctx context.Context, e *era, in *instance, next redis.ProcessHook, cmd redis.Cmder) error {
+	c := call{in: in, next: next, cmd: cmd, class: command.Of(cmd.Args())}
+	return h.serveAfter(ctx, e, &c, e.refusal())
+}
+
+// serveAfter answers a command from local. cause is why the primary did not.
+func (h *Hook) serveAfter(ctx context.Context, e *era, c *call, cause error) error {
+	if h.primaryOnly(ctx, c.cmd) {
+		h.withheld.Add(1)
+		return e.refusal()
+	}
+	ticket, ok := h.backup.breaker.Allow()
+	if !ok {
+		return &Error{Primary: cause, Local: ErrLocalDown}
+	}
+	var err error
+	if h.repeatable(c.class, c.cmd.Args(), c.cmd) {
+		err = h.local.Process(ctx, c.cmd)
+	} else {
+		err = h.onceOnLocal(ctx, c.cmd, func(o *once) error { return h.local.Process(ctx, o) })
+	}
+	verdict := h.localVerdict(ctx, ticket, err)
+	if verdict == Answered {
+		h.backup.answered(1)
+		h.replayed.Add(1)
+		if e.reason == ReasonStorage && c.class.Has(command.Deletes) {
+			_ = c.next(ctx, c.cmd.Clone()) // or the primary could never become well
+		}
+		return err
+	}
+	if verdict == Cancelled {
+		return err
+	}
+	return &Error{Primary: cause, Local: h.plainLocal(err)}
+}
+
+// onceOnLocal sends what must not run twice, one attempt at a time, and again only if the one before
+// was refused or never written. cmd is the command whose writing tells.
+func (h *Hook) onceOnLocal(ctx context.Context, cmd redis.Cmder, send func(*once) error) error {
+	wait := h.retryBackoff()
+	for {
+		o := &once{Cmder: cmd}
+		err := send(o)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		switch v := Detect(nil, err); {
+		case errors.Is(err, wire.ErrStale):
+			continue
+		case v == Busy, v == Lost && !o.written.Load():
+		default:
+			return err
+		}
+		if !pause(ctx, h.era.Load(), wait.NextBackOff()) {
+			return err
+		}
+	}
+}
+
+// localVerdict judges an answer of local, and tells its breaker.
+func (h *Hook) localVerdict(ctx context.Context, t breaker.Ticket, err error) Verdict {
+	v := Detect(nil, err)
+	switch {
+	case v == Answered:
+		h.backup.breaker.Done(t, breaker.Success)
+	case v == Cancelled && ctx.Err() == nil:
+		// go-redis' own dial ran out of time.
+		v = Lost
+		fallthrough
+	case v == Busy && !neutral(err), v == Lost:
+		h.backup.failure(err)
+		h.backup.breaker.Done(t, breaker.Failure)
+		h.localFailed()
+	default:
+		h.backup.failure(err)
+		h.backup.breaker.Done(t, breaker.Ignored)
+	}
+	return v
+}
+
+func (h *Hook) plainLocal(err error) error {
+	if dial, ok := errors.AsType[*dialError](err); ok {
+		return dial.err
+	}
+	return err
+}

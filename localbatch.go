@@ -1,0 +1,126 @@
+package fallback
+
+import (
+	"context"
+
+	"github.com/redis-fallback/fallback/internal/command"
+	"github.com/redis/go-redis/v9"
+)
+
+// serveBatch answers a part of a batch, or a whole transaction, from local.
+func (h *Hook) serveBatch(ctx context.Context, e *era, b *batch, part []redis.Cmder) error {
+	part = h.withhold(ctx, e, b, part)
+	if len(part) == 0 {
+		return h.finish(e, b, nil)
+	}
+	ticket, ok := h.backup.breaker.Allow()
+	if !ok {
+		h.bothFailed(e, b, part, ErrLocalDown)
+		return firstErr(b.cmds)
+	}
+	var err error
+	if b.twice {
+		err = b.onLocal(ctx, h.local, part, part[0])
+	} else {
+		err = h.onceOnLocal(ctx, part[0], func(o *once) error { return b.onLocal(ctx, h.local, part, o) })
+	}
+	worst := err
+	if isReply(err) {
+		// The replies are the commands' own; one that says that local cannot serve weighs most.
+		for _, cmd := range part {
+			if cerr := cmd.Err(); gravity[Detect(nil, cerr)] > gravity[Detect(nil, worst)] {
+				worst = cerr
+			}
+		}
+	}
+	switch v := h.localVerdict(ctx, ticket, worst); v {
+	case Answered, Cancelled:
+	case Unknown, Limit, Capacity, Busy, Denied, Lost:
+		h.bothFailed(e, b, part, h.plainLocal(worst))
+	}
+	h.backup.answered(len(part))
+	h.replayed.Add(int64(len(part)))
+	if e.reason == ReasonStorage {
+		b.deleteOnPrimary(ctx, part)
+	}
+	if first := firstErr(b.cmds); first != nil {
+		return first
+	}
+	return err
+}
+
+// onLocal makes one attempt with part, whose first command is given apart: it may be marked.
+func (b *batch) onLocal(ctx context.Context, local redis.UniversalClient, part []redis.Cmder, first redis.Cmder) error {
+	b.clear(part)
+	p := local.Pipeline()
+	if b.tx {
+		p = local.TxPipeline()
+	}
+	if err := p.BatchProcess(ctx, first); err != nil {
+		return err
+	}
+	if err := p.BatchProcess(ctx, part[1:]...); err != nil {
+		return err
+	}
+	_, err := p.Exec(ctx)
+	return err
+}
+
+// withhold refuses what must stay on the primary, and returns the rest. A transaction that holds one
+// such command is refused as a whole.
+func (h *Hook) withhold(ctx context.Context, e *era, b *batch, part []redis.Cmder) []redis.Cmder {
+	if h.cfg.only == nil && ctx.Value(onlyKey{}) == nil {
+		return part
+	}
+	rest := make([]redis.Cmder, 0, len(part))
+	for _, cmd := range part {
+		if !h.primaryOnly(ctx, cmd) {
+			rest = append(rest, cmd)
+		}
+	}
+	if len(rest) == len(part) {
+		return part
+	}
+	refused := part
+	if b.tx {
+		refused, rest = b.cmds, nil
+	}
+	for _, cmd := range refused {
+		if b.tx || h.primaryOnly(ctx, cmd) {
+			cmd.SetErr(e.refusal())
+			h.withheld.Add(1)
+		}
+	}
+	return rest
+}
+
+// bothFailed gives every command that local did not answer an error with both causes.
+func (h *Hook) bothFailed(e *era, b *batch, part []redis.Cmder, local error) {
+	if b.tx {
+		part = b.cmds
+	}
+	both := &Error{Primary: h.plain(e, e.refusal()), Local: local}
+	for _, cmd := range part {
+		if cerr := cmd.Err(); local == ErrLocalDown || cerr != nil && Detect(nil, cerr) != Answered { //nolint:errorlint // ours
+			cmd.SetErr(both)
+		}
+	}
+}
+
+// deleteOnPrimary repeats the deletions of a batch on a primary whose storage is full, or it could
+// never become well.
+func (b *batch) deleteOnPrimary(ctx context.Context, part []redis.Cmder) {
+	var dels []redis.Cmder
+	for _, cmd := range part {
+		if command.Of(cmd.Args()).Has(command.Deletes) {
+			dels = append(dels, cmd.Clone())
+		}
+	}
+	if len(dels) == 0 {
+		return
+	}
+	if b.tx {
+		dels = append([]redis.Cmder{redis.NewStatusCmd(ctx, "multi")}, append(dels, redis.NewSliceCmd(ctx, "exec"))...)
+	}
+	_ = b.next(ctx, dels)
+}

@@ -1,0 +1,36 @@
+package fallback
+
+import (
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// once is a command that go-redis sends one time at most. Without it go-redis repeats a command whose
+// reply was lost, four times by default, and the error of the last attempt hides that an earlier one
+// has run.
+//
+// go-redis asks a command for its arguments exactly when it writes them, so that one that was never
+// asked has never been written.
+type once struct {
+	redis.Cmder
+	written atomic.Bool
+}
+
+// NoRetry keeps go-redis from a second attempt.
+func (o *once) NoRetry() bool { return true }
+
+// Args returns the arguments, and remembers that they were wanted.
+func (o *once) Args() []any {
+	o.written.Store(true)
+	return o.Cmder.Args()
+}
+
+// hidesErrors reports a command for which go-redis takes an error reply for a value.
+func hidesErrors(cmd redis.Cmder) bool {
+	switch cmd.(type) {
+	case *redis.RawCmd, *redis.RawWriteToCmd:
+		return true
+	}
+	return false
+}

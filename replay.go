@@ -1,0 +1,270 @@
+package fallback
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/redis-fallback/fallback/breaker"
+	"github.com/redis-fallback/fallback/internal/command"
+	"github.com/redis-fallback/fallback/internal/wire"
+	"github.com/redis/go-redis/v9"
+)
+
+// call is one command on its way.
+type call struct {
+	in    *instance
+	next  redis.ProcessHook
+	cmd   redis.Cmder
+	class command.Class
+	kept  bool        // never to local
+	once  *once       // nil if it may run twice
+	sent  redis.Cmder // cmd, or once
+	began time.Time   // of a command whose error reply is a value
+}
+
+// fault is what one attempt on a server came to.
+type fault struct {
+	verdict Verdict
+	err     error // for the caller, if nothing else is done
+	again   bool  // it may be sent again: it did not run, or running twice is harmless
+	now     bool  // at once: what failed says nothing of the server
+	counted bool  // DialHook has told the breaker
+}
+
+// maxFree bounds the attempts that cost no wait. Each takes one dead connection from the pool, so a
+// pool would have to be larger than this for the bound to matter.
+const maxFree = 4096
+
+// settle decides what becomes of a command that did not simply succeed on the primary: the error to
+// the caller, another attempt, or local.
+func (h *Hook) settle(ctx context.Context, e *era, c *call, err error) error {
+	wait := h.retryBackoff()
+	for free := 0; ; {
+		var f fault
+		if err == nil {
+			if f = h.hiddenFault(c); f.verdict == Answered {
+				h.primary.answered(1)
+				return nil
+			}
+		} else {
+			f = h.fault(e, c.cmd, c.free(), err)
+		}
+		cur := h.hear(ctx, e, f)
+		switch {
+		case !f.again, ctx.Err() != nil, c.kept && cur.undialed():
+			return f.err
+		case cur.serving == Local && !c.kept:
+			c.cmd.SetErr(nil)
+			return h.serveAfter(ctx, cur, c, f.err)
+		case f.now && free < maxFree, f.verdict == Limit && cur != e && !c.kept && free < maxFree:
+			free++
+		case f.verdict == Limit, f.verdict == Capacity, c.once == nil:
+			// Refused for good, or repeated often enough by go-redis.
+			return f.err
+		default:
+			if !pause(ctx, cur, wait.NextBackOff()) {
+				return f.err
+			}
+		}
+		if e = h.era.Load(); e.serving == Local && !c.kept {
+			c.cmd.SetErr(nil)
+			return h.serveAfter(ctx, e, c, f.err)
+		}
+		c.cmd.SetErr(nil)
+		if c.once != nil {
+			c.once.written.Store(false)
+		}
+		err = c.next(ctx, c.sent)
+		if err == redis.Nil || err == nil && !hidesErrors(c.cmd) { //nolint:errorlint // as go-redis returns it
+			h.primary.answered(1)
+			return err
+		}
+	}
+}
+
+// free reports that the command may be sent again whatever became of the last attempt: running it
+// twice is harmless, or it was never written.
+func (c *call) free() bool { return c.once == nil || !c.once.written.Load() }
+
+// fault judges a failed attempt on the primary. free says that it may be sent again whatever became
+// of it.
+func (h *Hook) fault(e *era, cmd redis.Cmder, free bool, err error) fault {
+	f := fault{err: h.plain(e, err), again: free}
+	var dial *dialError
+	var setUp *handshakeError
+	switch {
+	case errors.Is(err, wire.ErrStale):
+		f.verdict, f.again, f.now, f.counted = Busy, true, true, true
+		return f
+	case errors.Is(err, errNotDialed):
+		f.verdict, f.now, f.counted = Busy, true, true
+		return f
+	case errors.As(err, &setUp):
+		f.verdict, f.again = Limit, true
+		return f
+	case errors.Is(err, ErrPartialTransaction):
+		f.verdict, f.again = Answered, false
+		return f
+	case errors.As(err, &dial):
+		f.counted = !dial.seen.again()
+	case neutral(err):
+		f.counted = true
+	}
+	switch f.verdict = h.verdict(cmd, err); f.verdict {
+	case Limit, Capacity:
+		limit := newLimitError(err)
+		f.again = free || !fromScript(cmd) || !raisedInside(limit.Error())
+		f.err = limit
+	case Busy:
+		f.again = true
+	case Lost:
+	default:
+		f.again = false
+	}
+	return f
+}
+
+// hiddenFault looks for a refusal in the value of a command whose error replies are values.
+func (h *Hook) hiddenFault(c *call) fault {
+	none := fault{verdict: Answered}
+	switch cmd := c.cmd.(type) {
+	case *redis.RawCmd:
+		val := cmd.Val()
+		if len(val) == 0 || val[0] != '-' {
+			return none
+		}
+		text, _, _ := bytes.Cut(val[1:], []byte("\r"))
+		reply := replyError(text)
+		if h.verdict(cmd, reply) != Limit {
+			return none
+		}
+		// The caller gets what a bare client gives: the refusal as a value, unless local answers.
+		return fault{verdict: Limit, again: true}
+	case *redis.RawWriteToCmd:
+		// It stands in the caller's writer already: a signal, and nothing to replay.
+		if seen := h.refusal.Load(); seen != nil && !seen.at.Before(c.began) {
+			return fault{verdict: Limit}
+		}
+	}
+	return none
+}
+
+// hear tells the breaker and the switcher what was seen of the primary, and returns the era that
+// holds then.
+func (h *Hook) hear(ctx context.Context, e *era, f fault) *era {
+	if h.era.Load() != e {
+		return h.era.Load() // of another time
+	}
+	switch f.verdict {
+	case Answered:
+		h.primary.answered(1)
+	case Limit:
+		h.refused.Add(1)
+		return h.trip(ctx, e, ReasonQuota, f.cause(h))
+	case Capacity:
+		h.refused.Add(1)
+		if h.cfg.onStorage {
+			return h.trip(ctx, e, ReasonStorage, f.err)
+		}
+	case Denied:
+		h.logDenied(e, f.err)
+	case Busy, Lost:
+		if f.verdict == Lost {
+			h.lost.Add(1)
+		}
+		if !f.counted && e.serving == Primary {
+			return h.primaryFailed(ctx, e, f.err)
+		}
+	case Unknown, Cancelled:
+	}
+	return h.era.Load()
+}
+
+// cause is the refusal that a trip is explained with, also where the caller does not see it.
+func (f fault) cause(h *Hook) error {
+	if f.err != nil {
+		return f.err
+	}
+	if seen := h.refusal.Load(); seen != nil {
+		return seen.limit
+	}
+	return &LimitError{Kind: LimitOther, err: replyError("ERR limit exceeded")}
+}
+
+// primaryFailed counts a failure, and trips when the breaker is open.
+func (h *Hook) primaryFailed(ctx context.Context, e *era, err error) *era {
+	h.primary.failure(err)
+	h.primary.breaker.Record(breaker.Failure)
+	if h.primary.breaker.State() == breaker.Closed {
+		return h.era.Load()
+	}
+	return h.trip(ctx, e, ReasonOutage, err)
+}
+
+// verdict asks the user's detector, then ours.
+func (h *Hook) verdict(cmd redis.Cmder, err error) Verdict {
+	if h.cfg.detector != nil {
+		if v := h.cfg.detector(cmd, err); v != Unknown {
+			return v
+		}
+	}
+	return Detect(cmd, err)
+}
+
+// plain returns err without the marks of our own, as the caller may see it.
+func (h *Hook) plain(e *era, err error) error {
+	var setUp *handshakeError
+	var dial *dialError
+	var partial *wire.PartialError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &setUp):
+		return setUp.limit
+	case errors.Is(err, errNotDialed):
+		if cur := h.era.Load(); cur.cause != nil {
+			return h.plain(cur, cur.cause)
+		}
+		return e.refusal()
+	case errors.Is(err, errHung):
+		return hungError("tcp")
+	case errors.As(err, &partial):
+		return partialError(partial)
+	case errors.As(err, &dial):
+		return dial.err
+	}
+	return err
+}
+
+func (h *Hook) retryBackoff() backoff.BackOff {
+	if h.cfg.retries == 0 {
+		return &backoff.StopBackOff{}
+	}
+	b := backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(15*time.Millisecond), // from about 10 ms, with the jitter
+		backoff.WithMultiplier(2),
+		backoff.WithRandomizationFactor(0.3),
+		backoff.WithMaxInterval(time.Second),
+		backoff.WithMaxElapsedTime(0),
+	)
+	return backoff.WithMaxRetries(b, uint64(h.cfg.retries)) //nolint:gosec // not negative
+}
+
+// pause waits, until another era begins or the caller gives up. It reports whether to go on.
+func pause(ctx context.Context, e *era, d time.Duration) bool {
+	if d == backoff.Stop {
+		return false
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-e.ended:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}

@@ -1,0 +1,83 @@
+package fallback
+
+import (
+	"time"
+)
+
+// Status is a snapshot of a Hook.
+type Status struct {
+	// Enabled is false for the hook of a FromEnv whose fallback is switched off.
+	Enabled bool
+	// Serving is the server that answers, since Since and for Reason.
+	Serving Backend
+	Since   time.Time
+	Reason  Reason
+	// Cause is the primary's error that led here; "" while it serves. No key and no value is in it.
+	Cause string
+	// Epoch counts the switches, pins included.
+	Epoch uint64
+	// Pinned is set between Pin and Unpin.
+	Pinned bool
+	// NextProbe is when the primary is looked at next; zero while it serves.
+	NextProbe time.Time
+	// GoodProbes is how many in a row have been good.
+	GoodProbes int
+	// SameServer is set when primary and local turned out to be one server: nothing will ever trip.
+	SameServer bool
+
+	Primary, Local BackendStatus
+
+	// Trips and Returns count the switches to local and back.
+	Trips, Returns int64
+	// Refused counts limit refusals of the primary, Lost its lost replies, Replayed the commands that
+	// local has answered, Withheld those that were kept off it.
+	Refused, Lost, Replayed, Withheld int64
+}
+
+// BackendStatus is one server's part of a Status.
+type BackendStatus struct {
+	Name string
+	// Breaker is "closed", "open" or "half-open"; Failures are those in a row that it has counted.
+	Breaker  string
+	Failures int
+	// Answered counts commands, Failed attempts that failed, Connections those open, and Dials those
+	// ever made, as far as they were made after the hook was added.
+	Answered, Failed   int64
+	Connections, Dials int64
+	// LastFailure is the newest error and LastFailureAt its time.
+	LastFailure   string
+	LastFailureAt time.Time
+}
+
+// Status returns a snapshot. It takes no part in serving, and may be called at any time.
+func (h *Hook) Status() Status {
+	h.mu.Lock()
+	e := h.era.Load()
+	s := Status{NextProbe: h.probeAt, GoodProbes: h.plan.Successes()}
+	h.mu.Unlock()
+
+	s.Enabled = !h.off
+	s.Serving, s.Since, s.Reason, s.Epoch, s.Pinned = e.serving, e.since, e.reason, e.epoch, e.pinned
+	s.Cause = plainText(e.cause)
+	s.SameServer = h.sameServer.Load()
+	if e.serving == Primary {
+		s.GoodProbes = 0
+	}
+	s.Primary, s.Local = h.primary.status(), h.backup.status()
+	s.Trips, s.Returns = h.trips.Load(), h.returns.Load()
+	s.Refused, s.Lost = h.refused.Load(), h.lost.Load()
+	s.Replayed, s.Withheld = h.replayed.Load(), h.withheld.Load()
+	return s
+}
+
+func (s *side) status() BackendStatus {
+	b := BackendStatus{
+		Name: s.name, Breaker: s.breaker.State().String(), Failures: s.breaker.Failures(),
+		Answered: s.ok.load(), Failed: s.failed.Load(),
+		Connections: int64(s.conns.Len()), Dials: s.conns.Dialed(),
+	}
+	if l := s.last.Load(); l != nil {
+		b.LastFailure, b.LastFailureAt = l.text, l.at
+	}
+	return b
+}

@@ -1,0 +1,83 @@
+package fallback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"strings"
+
+	"github.com/redis-fallback/fallback/internal/wire"
+	"github.com/redis/go-redis/v9"
+)
+
+// replyError is an error reply that was met as text.
+type replyError string
+
+func (e replyError) Error() string { return string(e) }
+
+// RedisError makes a replyError a redis.Error.
+func (replyError) RedisError() {}
+
+func partialError(p *wire.PartialError) error {
+	return fmt.Errorf("%w: %s", ErrPartialTransaction, p.Reply)
+}
+
+// plainText is what of an error may stand in a log, a status or a page. A server's reply may name
+// keys and values, so of one that is not known only the code is shown.
+func plainText(err error) string {
+	if err == nil {
+		return ""
+	}
+	if limit, ok := errors.AsType[*LimitError](err); ok && limit.Kind != LimitOther {
+		return limit.Error()
+	}
+	if reply, ok := errors.AsType[redis.Error](err); ok {
+		code, _, _ := strings.Cut(reply.Error(), " ")
+		return code
+	}
+	return err.Error()
+}
+
+// logDenied says once in an era that the primary does not accept who asks.
+func (h *Hook) logDenied(e *era, err error) {
+	if h.denied.Swap(e.epoch+1) == e.epoch+1 {
+		return
+	}
+	h.cfg.logger.LogAttrs(context.Background(), slog.LevelError,
+		"redis fallback: the primary denies access; it is not failed over, that would hide a misconfiguration",
+		slog.String("primary", h.cfg.name), slog.String("error", plainText(err)))
+}
+
+// tell calls the functions of WithOnSwitch.
+func (h *Hook) tell(ev Event) {
+	for _, f := range h.cfg.onSwitch {
+		func() {
+			defer func() {
+				if p := recover(); p != nil {
+					h.cfg.logger.LogAttrs(context.Background(), slog.LevelError,
+						"redis fallback: a function of WithOnSwitch panicked",
+						slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+				}
+			}()
+			f(ev)
+		}()
+	}
+}
+
+// sameAddr compares two addresses as they are written, but for the names of this host.
+func sameAddr(a, b string) bool { return normalAddr(a) == normalAddr(b) }
+
+func normalAddr(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	switch strings.ToLower(host) {
+	case "", "localhost", "::1":
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(strings.ToLower(host), port)
+}
