@@ -57,8 +57,7 @@ func Detect(cmd redis.Cmder, err error) Verdict {
 	if err == nil {
 		return Answered
 	}
-	var reply redis.Error
-	if errors.As(err, &reply) {
+	if reply, ok := errors.AsType[redis.Error](err); ok {
 		return detectReply(cmd, reply.Error())
 	}
 	return detectFailure(err)

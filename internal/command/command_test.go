@@ -10,7 +10,7 @@ import (
 
 func args(line string) []any {
 	var out []any
-	for _, f := range strings.Fields(line) {
+	for f := range strings.FieldsSeq(line) {
 		out = append(out, f)
 	}
 	return out

@@ -32,7 +32,7 @@ const (
 	Looks
 	// Overwrites does not.
 	Overwrites
-	// Only reads.
+	// Reads only reads.
 	Reads
 )
 

@@ -26,43 +26,43 @@ type Server struct {
 
 // Start starts a redis-server on a free port of 127.0.0.1, with further arguments as on its command
 // line. It ends with the test. Where there is no redis-server the test is skipped, in CI it fails.
-func Start(t testing.TB, args ...string) *Server {
-	t.Helper()
+func Start(tb testing.TB, args ...string) *Server {
+	tb.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("CI") != "" {
-			t.Fatal("redis-server is not installed, and CI must have one")
+			tb.Fatal("redis-server is not installed, and CI must have one")
 		}
-		t.Skip("redis-server is not installed: this test needs a real one")
+		tb.Skip("redis-server is not installed: this test needs a real one")
 	}
-	s := &Server{Port: FreePort(t)}
+	s := &Server{Port: FreePort(tb)}
 	s.args = append([]string{
-		"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "",
+		"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", tb.TempDir(), "--save", "",
 		"--appendonly", "no", "--daemonize", "no",
 	}, args...)
-	s.Restart(t)
-	t.Cleanup(s.Kill)
+	s.Restart(tb)
+	tb.Cleanup(s.Kill)
 	return s
 }
 
 // FreePort returns a port that nothing listens on.
-func FreePort(t testing.TB) int {
-	t.Helper()
+func FreePort(tb testing.TB) int {
+	tb.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer ln.Close()
 	return ln.Addr().(*net.TCPAddr).Port
 }
 
 // Restart starts the process again, on the same port and folder.
-func (s *Server) Restart(t testing.TB) {
-	t.Helper()
+func (s *Server) Restart(tb testing.TB) {
+	tb.Helper()
 	s.cmd = exec.Command("redis-server", s.args...) //nolint:noctx // ended by Kill
 	var out strings.Builder
 	s.cmd.Stdout, s.cmd.Stderr = &out, &out
 	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.DialTimeout("tcp", s.Addr(), time.Second) //nolint:noctx // a test
@@ -72,7 +72,7 @@ func (s *Server) Restart(t testing.TB) {
 		}
 		if time.Now().After(deadline) {
 			s.Kill()
-			t.Fatalf("redis-server does not listen on %s: %v\n%s", s.Addr(), err, out.String())
+			tb.Fatalf("redis-server does not listen on %s: %v\n%s", s.Addr(), err, out.String())
 		}
 	}
 }
@@ -105,21 +105,21 @@ func (s *Server) Options() *redis.Options {
 }
 
 // Client returns a client of the server that is closed with the test.
-func (s *Server) Client(t testing.TB) *redis.Client {
-	t.Helper()
+func (s *Server) Client(tb testing.TB) *redis.Client {
+	tb.Helper()
 	rdb := redis.NewClient(s.Options())
-	t.Cleanup(func() { _ = rdb.Close() })
+	tb.Cleanup(func() { _ = rdb.Close() })
 	return rdb
 }
 
 // Get reads a key past every client of the test, and "" where there is none.
-func (s *Server) Get(t testing.TB, key string) string {
-	t.Helper()
+func (s *Server) Get(tb testing.TB, key string) string {
+	tb.Helper()
 	rdb := redis.NewClient(s.Options())
 	defer rdb.Close()
 	v, err := rdb.Get(context.Background(), key).Result()
 	if err != nil && err != redis.Nil { //nolint:errorlint // as go-redis returns it
-		t.Fatalf("reading %s from %s: %v", key, s.Addr(), err)
+		tb.Fatalf("reading %s from %s: %v", key, s.Addr(), err)
 	}
 	return v
 }

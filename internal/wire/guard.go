@@ -14,10 +14,8 @@ func (e *PartialError) Error() string {
 	return fmt.Sprintf("redis: the server ran only a part of a transaction: %s", e.Reply)
 }
 
-var (
-	multi = []byte("*1\r\n$5\r\nmulti\r\n")
-	exec  = []byte("*1\r\n$4\r\nexec\r\n")
-)
+// multi is how go-redis writes it.
+var multi = []byte("*1\r\n$5\r\nmulti\r\n")
 
 // maxHeld bounds what is read ahead of go-redis to learn what became of a refused transaction.
 const maxHeld = 4 << 20

@@ -14,7 +14,7 @@ func peek(raw syscall.RawConn) (pending, gone bool) {
 			pending = true
 		case n == 0 && err == nil:
 			gone = true
-		case err != syscall.EAGAIN && err != syscall.EWOULDBLOCK && err != syscall.EINTR: //nolint:errorlint // raw errno
+		case err != syscall.EAGAIN && err != syscall.EWOULDBLOCK && err != syscall.EINTR:
 			gone = true
 		}
 		return true

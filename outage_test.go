@@ -1,0 +1,348 @@
+package fallback_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis-fallback/fallback"
+	"github.com/redis-fallback/fallback/fallbacktest"
+	"github.com/redis-fallback/fallback/health"
+	"github.com/redis-fallback/fallback/internal/redistest"
+	"github.com/redis/go-redis/v9"
+)
+
+// realPair is a program with the hook between two redis-server processes.
+func realPair(t *testing.T, opts ...fallback.Option) (primary, local *redistest.Server, rdb *redis.Client, h *fallback.Hook) {
+	t.Helper()
+	primary, local = redistest.Start(t), redistest.Start(t)
+	rdb = redis.NewClient(primary.Options())
+	back := local.Client(t)
+	h = fallback.New(back, append([]fallback.Option{fallback.WithLogger((&lines{}).logger())}, opts...)...)
+	rdb.AddHook(h)
+	t.Cleanup(func() {
+		_ = h.Shutdown(ctx)
+		_ = rdb.Close()
+	})
+	return primary, local, rdb, h
+}
+
+// What may be repeated never fails, whatever happens to the primary.
+func TestOutages(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		hit  func(*redistest.Server)
+	}{
+		{"killed", (*redistest.Server).Kill},
+		{"hung", (*redistest.Server).Hang},
+	} {
+		for _, workers := range []int{1, 32} {
+			t.Run(fmt.Sprintf("%s/%d", c.name, workers), func(t *testing.T) {
+				t.Parallel()
+				primary, local, rdb, h := realPair(t)
+				set := func() error { return rdb.Set(ctx, "k", "v", 0).Err() }
+				if err := set(); err != nil {
+					t.Fatal(err)
+				}
+				var wg sync.WaitGroup
+				var failed atomic.Pointer[error]
+				stop := make(chan struct{})
+				for range workers {
+					wg.Go(func() {
+						for {
+							select {
+							case <-stop:
+								return
+							default:
+							}
+							if err := set(); err != nil {
+								failed.CompareAndSwap(nil, &err)
+							}
+							if workers == 1 {
+								time.Sleep(200 * time.Millisecond)
+							}
+						}
+					})
+				}
+				time.Sleep(100 * time.Millisecond)
+				c.hit(primary)
+				eventually(t, "the trip", func() bool { return h.Serving() == fallback.Local })
+				time.Sleep(100 * time.Millisecond)
+				close(stop)
+				wg.Wait()
+				if err := failed.Load(); err != nil {
+					t.Errorf("a SET failed: %v", *err)
+				}
+				if local.Get(t, "k") != "v" {
+					t.Error("local has not answered")
+				}
+				if st := h.Status(); st.Trips != 1 || st.Reason != fallback.ReasonOutage {
+					t.Errorf("status %+v", st)
+				}
+			})
+		}
+	}
+}
+
+// What may have run on a server that hangs is lost; it runs there once at most, and never on local.
+func TestHungServerLosesWhatMustNotRunTwice(t *testing.T) {
+	t.Parallel()
+	primary, local, rdb, h := realPair(t)
+	if err := rdb.Incr(ctx, "n").Err(); err != nil {
+		t.Fatal(err)
+	}
+	primary.Hang()
+	err := rdb.Incr(ctx, "n").Err()
+	var timeout net.Error
+	if !errors.As(err, &timeout) || !timeout.Timeout() || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("INCR on a hung server: %v, want the time-out that go-redis would give", err)
+	}
+	if h.Serving() != fallback.Local {
+		t.Fatalf("status %+v", h.Status())
+	}
+	if v, err := rdb.Incr(ctx, "n").Result(); v != 1 || err != nil {
+		t.Errorf("the next INCR: %d, %v; want 1 from local", v, err)
+	}
+	primary.Resume()
+	eventually(t, "the lost INCR", func() bool { return primary.Get(t, "n") == "2" })
+	if n := local.Get(t, "n"); n != "1" {
+		t.Errorf("n on local is %s, want 1", n)
+	}
+}
+
+// A blocking command waits as long as it was told on a living server, and is ended by an outage.
+func TestBlockingCommandsAreCutOnlyByAnOutage(t *testing.T) {
+	t.Parallel()
+	primary, _, rdb, h := realPair(t, fallback.WithHang(50*time.Millisecond, 2*time.Second))
+	if _, err := rdb.BLPop(ctx, time.Second, "nosuch").Result(); err != redis.Nil { //nolint:errorlint // untouched
+		t.Fatalf("BLPOP on a living server: %v, want redis.Nil after its second", err)
+	}
+	if h.Serving() != fallback.Primary {
+		t.Fatal("a blocking command was taken for a hang")
+	}
+	done := make(chan error, 1)
+	go func() { done <- rdb.BLPop(ctx, 0, "nosuch").Err() }()
+	time.Sleep(100 * time.Millisecond)
+	primary.Hang()
+	go rdb.Get(ctx, "k")
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("BLPOP on a hung server has a value")
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("BLPOP hangs with its server")
+	}
+}
+
+// A server that is slow but lives is left alone, whatever the time-outs of the hook are.
+func TestSlowServerIsNotFailedOver(t *testing.T) {
+	t.Parallel()
+	primary, _, rdb, h := realPair(t, fallback.WithHang(100*time.Millisecond, 5*time.Second))
+	admin := primary.Client(t)
+	if err := rdb.Set(ctx, "k", "v", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	// CLIENT PAUSE WRITE holds writes back and answers PING: the picture of a service above its rate.
+	if err := admin.Do(ctx, "client", "pause", 700, "write").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := rdb.Incr(ctx, "n").Result(); v != 1 || err != nil {
+		t.Errorf("INCR on a slow server: %d, %v", v, err)
+	}
+	if h.Serving() != fallback.Primary || primary.Get(t, "n") != "1" {
+		t.Errorf("status %+v, n %s", h.Status(), primary.Get(t, "n"))
+	}
+}
+
+func TestReturnsAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	primary, _, rdb, h := realPair(t, quick())
+	rdb.Ping(ctx)
+	primary.Kill()
+	if err := rdb.Set(ctx, "k", 1, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if h.Serving() != fallback.Local {
+		t.Fatalf("status %+v", h.Status())
+	}
+	primary.Restart(t)
+	eventually(t, "the return", func() bool { return h.Serving() == fallback.Primary })
+	for range 50 { // no connection that was never made is left in the pool
+		if err := rdb.Set(ctx, "k", 2, 0).Err(); err != nil {
+			t.Fatalf("after the return: %v", err)
+		}
+	}
+	if primary.Get(t, "k") != "2" {
+		t.Error("after the return the primary does not serve")
+	}
+}
+
+func TestStartsWithEitherServerAbsent(t *testing.T) {
+	t.Parallel()
+	t.Run("primary", func(t *testing.T) {
+		t.Parallel()
+		primary, local, rdb, _ := realPair(t)
+		primary.Kill()
+		if err := rdb.Set(ctx, "k", "v", 0).Err(); err != nil || local.Get(t, "k") != "v" {
+			t.Errorf("the first command without a primary: %v", err)
+		}
+	})
+	t.Run("local", func(t *testing.T) {
+		t.Parallel()
+		primary, local, rdb, h := realPair(t, fallback.WithLocalCheck(50*time.Millisecond))
+		local.Kill()
+		if err := rdb.Set(ctx, "k", "v", 0).Err(); err != nil || primary.Get(t, "k") != "v" {
+			t.Errorf("a command without a local: %v", err)
+		}
+		primary.Kill()
+		err := rdb.Set(ctx, "k", "v", 0).Err()
+		var dial *net.OpError
+		if !errors.As(err, &dial) || dial.Op != "dial" || h.Serving() != fallback.Primary {
+			t.Errorf("with both gone: %#v, want the primary's own dial error; %v serves", err, h.Serving())
+		}
+		local.Restart(t)
+		eventually(t, "local to be seen", func() bool { return h.Status().Local.Breaker == "closed" })
+		if err := rdb.Set(ctx, "k", "w", 0).Err(); err != nil || local.Get(t, "k") != "w" {
+			t.Errorf("after local came up: %v", err)
+		}
+	})
+}
+
+func TestBothServersDown(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	p.primary.Exhaust()
+	if err := p.rdb.Incr(ctx, "n").Err(); err != nil {
+		t.Fatal(err)
+	}
+	p.local.Stop()
+	var both *fallback.Error
+	var limit *fallback.LimitError
+	for range 3 {
+		err := p.rdb.Incr(ctx, "n").Err()
+		if !errors.As(err, &both) || !errors.As(err, &limit) {
+			t.Fatalf("error %#v, want both causes", err)
+		}
+	}
+	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.Incr(ctx, "n")
+		pipe.Get(ctx, "n")
+		return nil
+	})
+	if !errors.As(err, &both) {
+		t.Errorf("a pipeline: %v, want both causes", err)
+	}
+	_, err = p.rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.Incr(ctx, "n")
+		return nil
+	})
+	if !errors.As(err, &both) {
+		t.Errorf("a transaction: %v, want both causes", err)
+	}
+	// With nothing else to serve, the primary is looked at out of turn.
+	p.primary.Renew()
+	eventually(t, "the early return", func() bool {
+		_ = p.rdb.Incr(ctx, "n").Err()
+		_ = p.h.Probe(ctx)
+		return p.h.Serving() == fallback.Primary
+	})
+}
+
+// The caller's own impatience counts against nobody.
+func TestCancelledCallsCountForNobody(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	p.rdb.Ping(ctx)
+	for range 20 {
+		gone, cancel := context.WithCancel(ctx)
+		cancel()
+		if err := p.rdb.Incr(gone, "n").Err(); !errors.Is(err, context.Canceled) {
+			t.Fatalf("error %v", err)
+		}
+	}
+	if st := p.h.Status(); st.Primary.Failures != 0 || st.Serving != fallback.Primary {
+		t.Errorf("status %+v", st)
+	}
+	p.primary.Exhaust()
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := p.rdb.Incr(gone, "n").Err(); !errors.Is(err, context.Canceled) || get(t, p.local, "n") != "" {
+		t.Errorf("a spent context: %v, n on local %q", err, get(t, p.local, "n"))
+	}
+}
+
+func TestPoolTimeoutsCountForNobody(t *testing.T) {
+	t.Parallel()
+	p := pairOf(t, fallbacktest.Run(t), fallbacktest.Run(t), func(o *redis.Options) {
+		o.PoolSize, o.PoolTimeout, o.MaxRetries = 1, time.Millisecond, -1
+	}, fallback.WithRetries(-1))
+	conn := p.rdb.Conn() // takes the only connection
+	defer conn.Close()
+	conn.Ping(ctx)
+	for range 20 {
+		if err := p.rdb.Incr(ctx, "n").Err(); !errors.Is(err, redis.ErrPoolTimeout) {
+			t.Fatalf("error %v, want the pool's time-out", err)
+		}
+	}
+	if st := p.h.Status(); st.Primary.Failures != 0 || st.Primary.Breaker != "closed" || st.Serving != fallback.Primary {
+		t.Errorf("status %+v", st)
+	}
+}
+
+// Answers that are errors are answers.
+func TestErrorRepliesAreSuccesses(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	p.rdb.Set(ctx, "s", "x", 0)
+	for range 20 {
+		if err := p.rdb.LPush(ctx, "s", 1).Err(); err == nil || err.Error() != "WRONGTYPE Operation against a key holding the wrong kind of value" {
+			t.Fatalf("error %v", err)
+		}
+		if err := p.rdb.Get(ctx, "nosuch").Err(); err != redis.Nil { //nolint:errorlint // untouched
+			t.Fatalf("error %v", err)
+		}
+	}
+	if st := p.h.Status(); st.Primary.Failures != 0 || st.Serving != fallback.Primary {
+		t.Errorf("status %+v", st)
+	}
+}
+
+func TestDeniedIsNotFailedOver(t *testing.T) {
+	t.Parallel()
+	p := pairOf(t, fallbacktest.Run(t, fallbacktest.WithPassword("right")), fallbacktest.Run(t), func(o *redis.Options) {
+		o.Password = "wrong"
+	})
+	for range 10 {
+		if err := p.rdb.Get(ctx, "k").Err(); !redis.IsAuthError(err) {
+			t.Fatalf("error %v, want the server's WRONGPASS", err)
+		}
+	}
+	p.serves(t, fallback.Primary)
+}
+
+func TestBreakerTripsOnLostReplies(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, fallback.WithHealth(health.Config{Cooldown: time.Hour}))
+	p.primary.LoseReply("INCR", 100)
+	for i := range 5 {
+		if err := p.rdb.Incr(ctx, "n").Err(); !errors.Is(err, io.EOF) {
+			t.Fatalf("INCR %d: %v, want EOF", i+1, err)
+		}
+	}
+	p.serves(t, fallback.Local)
+	if v, err := p.rdb.Incr(ctx, "n").Result(); v != 1 || err != nil {
+		t.Errorf("INCR after the trip: %d, %v", v, err)
+	}
+	if get(t, p.primary, "n") != "5" {
+		t.Errorf("n on the primary is %s, want 5", get(t, p.primary, "n"))
+	}
+}
