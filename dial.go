@@ -60,6 +60,8 @@ func (h *Hook) dial(ctx context.Context, network, addr string, next redis.DialHo
 		case r := <-done:
 			if r.err == nil && r.conn != nil {
 				target.took(time.Since(began))
+				h.primary.end.Store(&endpoint{addr, r.conn.RemoteAddr()})
+				h.compareServers()
 				return h.primary.conns.Wrap(r.conn), nil
 			}
 			if r.err == nil {
@@ -96,20 +98,32 @@ func (h *Hook) dialFailed(ctx context.Context, e *era, addr string, err error) (
 	return nil, marked
 }
 
-// target remembers the way to the primary, and notices that it leads to local.
+// target remembers the way to the primary.
 func (h *Hook) target(network, addr string, next redis.DialHook) *dialTarget {
 	if t := h.dialed.Load(); t != nil && t.network == network && t.addr == addr {
 		return t
 	}
 	t := &dialTarget{network: network, addr: addr, next: next}
-	if !h.dialed.CompareAndSwap(nil, t) {
-		return t
-	}
-	if c, ok := h.local.(*redis.Client); ok && c.Options().Network == network && sameAddr(c.Options().Addr, addr) {
-		h.sameServer.Store(true)
-		h.cfg.logger.Error("redis fallback: primary and local are the same server; nothing will ever switch", "addr", addr)
-	}
+	h.dialed.CompareAndSwap(nil, t)
 	return t
+}
+
+// endpoint is where a connection was meant to lead, and where it led.
+type endpoint struct {
+	addr   string
+	remote net.Addr
+}
+
+// compareServers notices that both clients lead to one server. Either half alone proves nothing:
+// many hosted databases share one address and are told apart by name, and a custom dialer need not
+// look at the name.
+func (h *Hook) compareServers() {
+	p, l := h.primary.end.Load(), h.backup.end.Load()
+	if p == nil || l == nil || p.remote == nil || l.remote == nil || p.remote.Network() == "pipe" ||
+		!sameAddr(p.addr, l.addr) || p.remote.String() != l.remote.String() || h.sameServer.Swap(true) {
+		return
+	}
+	h.cfg.logger.Error("redis fallback: primary and local are the same server; nothing will ever switch", "addr", p.addr)
 }
 
 func (t *dialTarget) took(d time.Duration) {
@@ -150,6 +164,8 @@ func (l localHook) DialHook(next redis.DialHook) redis.DialHook {
 			}
 			return nil, err
 		}
+		l.h.backup.end.Store(&endpoint{addr, conn.RemoteAddr()})
+		l.h.compareServers()
 		return l.h.backup.conns.Wrap(conn), nil
 	}
 }

@@ -82,6 +82,7 @@ type side struct {
 	ok      counter // commands answered
 	failed  atomic.Int64
 	last    atomic.Pointer[lastFailure]
+	end     atomic.Pointer[endpoint]
 }
 
 type lastFailure struct {

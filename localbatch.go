@@ -81,14 +81,17 @@ func (h *Hook) withhold(ctx context.Context, e *era, b *batch, part []redis.Cmde
 	if len(rest) == len(part) {
 		return part
 	}
-	refused := part
+	h.withheld.Add(int64(len(part) - len(rest)))
 	if b.tx {
-		refused, rest = b.cmds, nil
-	}
-	for _, cmd := range refused {
-		if b.tx || h.primaryOnly(ctx, cmd) {
+		h.withheld.Add(int64(len(rest)))
+		for _, cmd := range b.cmds {
 			cmd.SetErr(e.refusal())
-			h.withheld.Add(1)
+		}
+		return nil
+	}
+	for _, cmd := range part {
+		if h.primaryOnly(ctx, cmd) {
+			cmd.SetErr(e.refusal())
 		}
 	}
 	return rest

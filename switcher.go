@@ -94,7 +94,7 @@ func (h *Hook) trip(ctx context.Context, e *era, reason Reason, cause error) *er
 	case <-ctx.Done():
 		return h.era.Load()
 	}
-	if h.era.Load() != e || !h.localAnswers() {
+	if h.era.Load() != e || !h.localAnswers() || h.sameServer.Load() {
 		return h.era.Load()
 	}
 	sign := health.Silent

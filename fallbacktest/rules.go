@@ -135,7 +135,7 @@ func (s *Server) loseReply(peer *server.Peer, half bool, command []string) {
 	s.mu.Lock()
 	s.inner[in] = true
 	s.mu.Unlock()
-	s.redis.Server().Dispatch(in, command)
+	s.server.Dispatch(in, command)
 	in.Flush()
 	s.mu.Lock()
 	delete(s.inner, in)

@@ -53,6 +53,7 @@ func WithTLS() Option { return func(s *Server) { s.secure = true } }
 // Server is one Redis. It is safe for concurrent use.
 type Server struct {
 	redis    *miniredis.Miniredis
+	server   *server.Server // of redis
 	password string
 	secure   bool
 	cert     *certificate
@@ -61,6 +62,7 @@ type Server struct {
 	ln       net.Listener
 	addr     string
 	conns    map[*conn]struct{}
+	closed   bool
 	resumed  chan struct{} // closed while the server is not hung
 	idle     time.Duration
 	rules    rules
@@ -108,7 +110,8 @@ func Start(opts ...Option) (*Server, error) {
 		s.redis.RequireUserAuth("default", s.password)
 		s.redis.RequireAuth(s.password)
 	}
-	s.redis.Server().SetPreHook(s.before)
+	s.server = s.redis.Server()
+	s.server.SetPreHook(s.before)
 	if err := s.listen("127.0.0.1:0"); err != nil {
 		return nil, err
 	}
@@ -143,15 +146,22 @@ func (s *Server) accept(ln net.Listener) {
 				c = newConn(s, tls.Server(raw, s.cert.server()))
 			}
 			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.closed {
+				_ = raw.Close()
+				return
+			}
 			s.conns[c] = struct{}{}
-			s.mu.Unlock()
-			s.redis.Server().ServeConn(c)
+			s.server.ServeConn(c)
 		}()
 	}
 }
 
 // Close ends the server.
 func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.Resume()
 	s.Stop()
 	s.redis.Close()
