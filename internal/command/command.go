@@ -39,7 +39,15 @@ const longestName = 24
 // sent twice.
 func Of(args []any) Class {
 	name, sub := Name(args), ""
-	if name == "" {
+	switch name {
+	// The commonest, as go-redis writes them.
+	case "get", "hget", "hgetall", "mget", "exists", "ttl":
+		return Read
+	case "set":
+		return Blind
+	case "incr", "hset", "lpush", "rpush", "sadd":
+		return 0
+	case "":
 		return 0
 	}
 	c, ok := byName[name]

@@ -14,6 +14,8 @@ func HarmlessTwice(class Class, args []any) bool {
 	switch {
 	case class.Has(Read):
 		return true
+	case class == Blind && len(args) == 3: // SET key value, or MSET with one pair
+		return true
 	case class.Any(Blocking | Session | Admin | Script | Deletes):
 		return false
 	case class.Any(Blind | Judged):
@@ -41,6 +43,8 @@ func EffectOf(class Class, args []any) Effect {
 	switch {
 	case class.Has(Read):
 		return Reads
+	case class == Blind && len(args) == 3: // SET key value
+		return Overwrites
 	case !HarmlessTwice(class, args):
 		return Once
 	case class.Has(Blind) && !keepsState(args):
@@ -56,6 +60,9 @@ type Repeat struct{ looked, no bool }
 
 // Add takes the next command of the pipeline.
 func (r *Repeat) Add(class Class, args []any) {
+	if r.no {
+		return
+	}
 	e := EffectOf(class, args)
 	if e == Once || r.looked && e != Reads {
 		r.no = true

@@ -34,45 +34,54 @@ func Start(tb testing.TB, args ...string) *Server {
 		}
 		tb.Skip("redis-server is not installed: this test needs a real one")
 	}
-	s := &Server{Port: FreePort(tb)}
-	s.args = append([]string{
-		"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", tb.TempDir(), "--save", "",
-		"--appendonly", "no", "--daemonize", "no",
-	}, args...)
-	s.Restart(tb)
+	s, err := Launch(tb.TempDir(), args...)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	tb.Cleanup(s.Kill)
 	return s
 }
 
-// FreePort returns a port that nothing listens on.
-func FreePort(tb testing.TB) int {
-	tb.Helper()
+// Launch is Start outside a test: the server's files are in dir, and Kill ends it.
+func Launch(dir string, args ...string) (*Server, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
 	if err != nil {
-		tb.Fatal(err)
+		return nil, err
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
+	s := &Server{Port: ln.Addr().(*net.TCPAddr).Port}
+	_ = ln.Close()
+	s.args = append([]string{
+		"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", dir, "--save", "",
+		"--appendonly", "no", "--daemonize", "no",
+	}, args...)
+	return s, s.Again()
 }
 
 // Restart starts the process again, on the same port and folder.
 func (s *Server) Restart(tb testing.TB) {
 	tb.Helper()
+	if err := s.Again(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Again is Restart outside a test.
+func (s *Server) Again() error {
 	s.cmd = exec.Command("redis-server", s.args...) //nolint:noctx // ended by Kill
 	var out strings.Builder
 	s.cmd.Stdout, s.cmd.Stderr = &out, &out
 	if err := s.cmd.Start(); err != nil {
-		tb.Fatal(err)
+		return err
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.DialTimeout("tcp", s.Addr(), time.Second) //nolint:noctx // a test
 		if err == nil {
 			_ = conn.Close()
-			return
+			return nil
 		}
 		if time.Now().After(deadline) {
 			s.Kill()
-			tb.Fatalf("redis-server does not listen on %s: %v\n%s", s.Addr(), err, out.String())
+			return fmt.Errorf("redis-server does not listen on %s: %w\n%s", s.Addr(), err, out.String())
 		}
 	}
 }

@@ -1,0 +1,104 @@
+package fallback_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/redis-fallback/fallback"
+	"github.com/redis/go-redis/v9"
+)
+
+// The hook alone, over a next that does nothing: what it adds to every command.
+
+func stub(b *testing.B) (bare, hooked redis.ProcessHook) {
+	b.Helper()
+	local := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	h := fallback.New(local)
+	b.Cleanup(func() {
+		_ = h.Shutdown(ctx)
+		_ = local.Close()
+	})
+	bare = func(_ context.Context, cmd redis.Cmder) error {
+		if cmd.NoRetry() {
+			_ = cmd.Args()
+		}
+		return nil
+	}
+	h.DialHook(nil)
+	return bare, h.ProcessHook(bare)
+}
+
+func BenchmarkStub(b *testing.B) {
+	get := redis.NewStringCmd(ctx, "get", "k")
+	incr := redis.NewIntCmd(ctx, "incr", "k")
+	set := redis.NewStatusCmd(ctx, "set", "k", "v")
+	bare, hooked := stub(b)
+	for _, c := range []struct {
+		name string
+		hook redis.ProcessHook
+		cmd  redis.Cmder
+	}{
+		{"GET/bare", bare, get}, {"GET/hook", hooked, get},
+		{"SET/bare", bare, set}, {"SET/hook", hooked, set},
+		{"INCR/bare", bare, incr}, {"INCR/hook", hooked, incr},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := c.hook(ctx, c.cmd); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkStub64(b *testing.B) {
+	bare, hooked := stub(b)
+	for _, c := range []struct {
+		name string
+		hook redis.ProcessHook
+	}{{"GET/bare", bare}, {"GET/hook", hooked}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetParallelism(32) // times 2 processors
+			b.RunParallel(func(pb *testing.PB) {
+				get := redis.NewStringCmd(ctx, "get", "k")
+				for pb.Next() {
+					if err := c.hook(ctx, get); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkStubPipeline100(b *testing.B) {
+	bare := func(context.Context, []redis.Cmder) error { return nil }
+	local := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	h := fallback.New(local)
+	b.Cleanup(func() { _ = local.Close() })
+	h.DialHook(nil)
+	h.ProcessHook(nil)
+	hooked := h.ProcessPipelineHook(bare)
+	for _, name := range []string{"set", "incr"} {
+		var cmds []redis.Cmder
+		for range 100 {
+			if name == "set" {
+				cmds = append(cmds, redis.NewStatusCmd(ctx, "set", "k", "v"))
+			} else {
+				cmds = append(cmds, redis.NewIntCmd(ctx, "incr", "k"))
+			}
+		}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := hooked(ctx, cmds); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
