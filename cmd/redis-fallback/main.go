@@ -1,0 +1,78 @@
+// Command redis-fallback shows and tries out the fallback.
+//
+//	redis-fallback demo    the whole story in under a minute, nothing to install
+//	redis-fallback drill   proves that this application's own settings fail over and return
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const usage = `redis-fallback: a go-redis client that survives its quota
+
+  redis-fallback demo     an embedded metered Redis runs into its quota, and comes back
+  redis-fallback drill    refuse, fail over and return with the settings of the environment
+
+redis-fallback <command> --help says more.
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is main without the process. It returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	redis.SetLogger(silent{}) // failed dials are shown in this program's own words
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return 2
+	}
+	var err error
+	switch args[0] {
+	case "demo":
+		err = demo(ctx, args[1:], stdout, stderr)
+	case "drill":
+		err = drill(ctx, args[1:], stdout, stderr)
+	case "help", "-h", "-help", "--help":
+		fmt.Fprint(stdout, usage)
+	default:
+		fmt.Fprintf(stderr, "redis-fallback: there is no command %q\n\n%s", args[0], usage)
+		return 2
+	}
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(stdout, "\ninterrupted")
+		return 130
+	}
+	fmt.Fprintf(stderr, "redis-fallback %s: %v\n", args[0], err)
+	return 1
+}
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
+// flags makes a flag set whose help shows an example.
+func flags(name, about string, stderr io.Writer) *flag.FlagSet {
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.Usage = func() {
+		fmt.Fprint(stderr, about)
+		f.PrintDefaults()
+	}
+	return f
+}
