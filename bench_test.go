@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/redis-fallback/fallback"
+	"github.com/redis-fallback/fallback/internal/redistest"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -96,6 +97,32 @@ func BenchmarkStubPipeline100(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if err := hooked(ctx, cmds); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkLoopbackLocal(b *testing.B) {
+	srv := redistest.Start(b)
+	bare, local := srv.Client(b), srv.Client(b)
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	h := fallback.New(local)
+	rdb.AddHook(h)
+	h.Pin(fallback.Local)
+	b.Cleanup(func() {
+		_ = h.Shutdown(ctx)
+		_ = rdb.Close()
+	})
+	for _, c := range []struct {
+		name   string
+		client *redis.Client
+	}{{"bare", bare}, {"hook", rdb}} {
+		b.Run("GET/"+c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := c.client.Get(ctx, "k").Err(); err != redis.Nil { //nolint:errorlint // as it comes
 					b.Fatal(err)
 				}
 			}

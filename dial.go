@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// dialTarget is how a fresh connection to the primary is made.
+// dialTarget is how a fresh connection to a server is made.
 type dialTarget struct {
 	network, addr string
 	next          redis.DialHook
@@ -26,7 +26,7 @@ func (s *seen) again() bool { return s.n.Add(1) > 1 }
 // dial makes a connection to the primary. It hears of dials that fail before any command does: five
 // in a row end here, while go-redis would go on with its twenty.
 func (h *Hook) dial(ctx context.Context, network, addr string, next redis.DialHook) (net.Conn, error) {
-	target := h.target(network, addr, next)
+	target := h.primary.target(network, addr, next)
 	if h.era.Load().undialed() && h.probing.Load() == 0 {
 		return notDialed{addr}, nil
 	}
@@ -69,7 +69,7 @@ func (h *Hook) dial(ctx context.Context, network, addr string, next redis.DialHo
 			}
 			return h.dialFailed(ctx, e, addr, r.err)
 		case <-silence:
-			h.suspect(began)
+			h.suspect(&h.primary, began)
 		case <-e.ended:
 			if h.era.Load().undialed() && h.probing.Load() == 0 {
 				abandon()
@@ -90,7 +90,7 @@ func (h *Hook) dialFailed(ctx context.Context, e *era, addr string, err error) (
 	marked := &dialError{err: err}
 	if h.era.Load() == e && e.serving == Primary {
 		// The trip may take until local has answered; the caller's own time does not end the dial.
-		h.primaryFailed(context.WithoutCancel(ctx), e, marked)
+		h.primaryFailed(context.WithoutCancel(ctx), e, err)
 	}
 	if h.era.Load().undialed() && h.probing.Load() == 0 {
 		return notDialed{addr}, nil
@@ -98,13 +98,13 @@ func (h *Hook) dialFailed(ctx context.Context, e *era, addr string, err error) (
 	return nil, marked
 }
 
-// target remembers the way to the primary.
-func (h *Hook) target(network, addr string, next redis.DialHook) *dialTarget {
-	if t := h.dialed.Load(); t != nil && t.network == network && t.addr == addr {
+// target remembers the way to the server.
+func (s *side) target(network, addr string, next redis.DialHook) *dialTarget {
+	if t := s.dialed.Load(); t != nil && t.network == network && t.addr == addr {
 		return t
 	}
 	t := &dialTarget{network: network, addr: addr, next: next}
-	h.dialed.CompareAndSwap(nil, t)
+	s.dialed.CompareAndSwap(nil, t)
 	return t
 }
 
@@ -156,6 +156,7 @@ type localHook struct{ h *Hook }
 
 func (l localHook) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		target, began := l.h.backup.target(network, addr, next), time.Now()
 		conn, err := next(ctx, network, addr)
 		if err != nil {
 			if ctx.Err() == nil {
@@ -164,6 +165,7 @@ func (l localHook) DialHook(next redis.DialHook) redis.DialHook {
 			}
 			return nil, err
 		}
+		target.took(time.Since(began))
 		l.h.backup.end.Store(&endpoint{addr, conn.RemoteAddr()})
 		l.h.compareServers()
 		return l.h.backup.conns.Wrap(conn), nil
@@ -176,7 +178,7 @@ func (localHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 	return next
 }
 
-// answersPing reports whether the primary answers a PING on a fresh connection in time. Any answer
+// answersPing reports whether the server answers a PING on a fresh connection in time. Any answer
 // is one: NOAUTH is, and so is a refusal.
 func (t *dialTarget) answersPing(timeout time.Duration) bool {
 	timeout += time.Duration(t.fastest.Load()) // what a dial takes anyway

@@ -7,40 +7,46 @@ import (
 
 // suspect is told by a connection that somebody has been waiting on it since then. A server that is
 // slow answers a PING on a fresh connection, one that hangs does not. Reads go on meanwhile.
-func (h *Hook) suspect(since time.Time) {
-	if h.down.Load() || h.primary.conns.HeardSince(since) {
+func (h *Hook) suspect(s *side, since time.Time) {
+	if h.down.Load() || s.conns.HeardSince(since) {
 		return
 	}
-	alive := time.Unix(0, h.primarySeen.Load())
+	alive := time.Unix(0, s.alive.Load())
 	if alive.After(since) && time.Since(alive) < h.cfg.silence {
 		return
 	}
-	if !h.checking.CompareAndSwap(false, true) {
+	if !s.checking.CompareAndSwap(false, true) {
 		return
 	}
 	go func() {
-		defer h.checking.Store(false)
-		h.checkHang()
+		defer s.checking.Store(false)
+		h.checkHang(s)
 	}()
 }
 
-// checkHang tells a hung primary from a slow one, and ends what hangs.
-func (h *Hook) checkHang() {
-	t := h.dialed.Load()
+// checkHang tells a hung server from a slow one, and ends what hangs.
+func (h *Hook) checkHang(s *side) {
+	t := s.dialed.Load()
 	if t == nil {
 		return
 	}
 	began := time.Now()
 	e := h.era.Load()
-	if t.answersPing(h.cfg.pingTimeout) || h.primary.conns.HeardSince(began) {
-		h.primarySeen.Store(time.Now().UnixNano())
+	if t.answersPing(h.cfg.pingTimeout) || s.conns.HeardSince(began) {
+		s.alive.Store(time.Now().UnixNano())
 		return
 	}
-	h.primary.failure(hungError(t.network))
-	h.primary.breaker.Trip()
-	cur := h.trip(context.Background(), e, ReasonOutage, hungError(t.network))
-	if cur.serving == Local {
-		h.primary.conns.Kill(errHung)
+	s.failure(hungError(t.network))
+	s.breaker.Trip()
+	if s == &h.backup {
+		s.conns.Kill(errHung)
+		h.localFailed()
+		h.recheckLocal()
+		return
+	}
+	// With nobody else to serve, the client's own time-outs are the better judge.
+	if cur := h.trip(context.Background(), e, ReasonOutage, hungError(t.network)); cur.serving == Local {
+		s.conns.Kill(errHung)
 	}
 }
 

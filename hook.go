@@ -49,19 +49,17 @@ type Hook struct {
 
 	links    linker
 	root     atomic.Pointer[redis.ProcessHook] // below the hook, of the first client it was added to
-	dialed   atomic.Pointer[dialTarget]
 	probing  atomic.Int32
+	rootGone atomic.Bool   // the client of root was closed
 	tripping chan struct{} // holds one while local is asked before a trip
-	checking atomic.Bool   // a hung primary is being told from a slow one
 
-	sameServer  atomic.Bool
-	down        atomic.Bool  // Shutdown has been called
-	localSeen   atomic.Int64 // when local last answered, ns since 1970
-	primarySeen atomic.Int64 // when the primary last answered a PING of checkHang
-	refusal     atomic.Pointer[seenRefusal]
-	denied      atomic.Uint64 // epoch+1 in which a denial was logged
+	sameServer atomic.Bool
+	down       atomic.Bool  // Shutdown has been called
+	localSeen  atomic.Int64 // when local last answered, ns since 1970
+	refusal    atomic.Pointer[seenRefusal]
+	denied     atomic.Uint64 // epoch+1 in which a denial was logged
 
-	trips, returns, refused, replayed, withheld, lost atomic.Int64
+	trips, returns, refused, withheld, lost atomic.Int64
 
 	log      queue[Event]
 	announce queue[Event]
@@ -83,6 +81,10 @@ type side struct {
 	failed  atomic.Int64
 	last    atomic.Pointer[lastFailure]
 	end     atomic.Pointer[endpoint]
+
+	dialed   atomic.Pointer[dialTarget]
+	checking atomic.Bool  // a hung server is being told from a slow one
+	alive    atomic.Int64 // when it last answered a PING of that check, ns since 1970
 }
 
 type lastFailure struct {
@@ -113,8 +115,10 @@ func newHook(cfg config) *Hook {
 	h.primary.name, h.backup.name = cfg.name, "local"
 	h.primary.breaker = breaker.New(cfg.breaker)
 	h.backup.breaker = breaker.New(cfg.breaker)
-	h.primary.conns.Silence = cfg.silence
-	h.primary.conns.Silent = h.suspect
+	for _, s := range []*side{&h.primary, &h.backup} {
+		s.conns.Silence = cfg.silence
+		s.conns.Silent = func(since time.Time) { h.suspect(s, since) }
+	}
 	h.primary.conns.Refusal = h.sawRefusal
 	h.log.do = h.logSwitch
 	h.announce.do = h.tell

@@ -127,7 +127,7 @@ func TestQuotaTripsAndReplays(t *testing.T) {
 		t.Errorf("the primary refused %d commands, want the one that tripped", n)
 	}
 	st := p.h.Status()
-	if st.Trips != 1 || st.Reason != fallback.ReasonQuota || st.Refused != 1 || st.Replayed != 4 || st.NextProbe.IsZero() {
+	if st.Trips != 1 || st.Reason != fallback.ReasonQuota || st.Refused != 1 || st.Local.Answered != 4 || st.NextProbe.IsZero() {
 		t.Errorf("status %+v", st)
 	}
 }

@@ -24,6 +24,11 @@ func (h *Hook) primaryOnly(ctx context.Context, cmd redis.Cmder) bool {
 
 // serve answers a command that was issued while local serves.
 func (h *Hook) serve(ctx context.Context, e *era, in *instance, next redis.ProcessHook, cmd redis.Cmder) error {
+	if h.rootGone.Load() && h.rootGone.CompareAndSwap(true, false) {
+		another := next // client that carries the hook
+		h.root.Store(&another)
+		h.probeSoon()
+	}
 	c := call{in: in, next: next, cmd: cmd, class: command.Of(cmd.Args())}
 	return h.serveAfter(ctx, e, &c, e.refusal())
 }
@@ -47,7 +52,6 @@ func (h *Hook) serveAfter(ctx context.Context, e *era, c *call, cause error) err
 	verdict := h.localVerdict(ctx, ticket, err)
 	if verdict == Answered {
 		h.backup.answered(1)
-		h.replayed.Add(1)
 		if e.reason == ReasonStorage && c.class.Has(command.Deletes) {
 			_ = c.next(ctx, c.cmd.Clone()) // or the primary could never become well
 		}
@@ -56,7 +60,7 @@ func (h *Hook) serveAfter(ctx context.Context, e *era, c *call, cause error) err
 	if verdict == Cancelled {
 		return err
 	}
-	return &Error{Primary: cause, Local: h.plainLocal(err)}
+	return &Error{Primary: cause, Local: plainLocal(err)}
 }
 
 // onceOnLocal sends what must not run twice, one attempt at a time, and again only if the one before
@@ -84,6 +88,10 @@ func (h *Hook) onceOnLocal(ctx context.Context, cmd redis.Cmder, send func(*once
 
 // localVerdict judges an answer of local, and tells its breaker.
 func (h *Hook) localVerdict(ctx context.Context, t breaker.Ticket, err error) Verdict {
+	if err == nil || err == redis.Nil { //nolint:errorlint // as go-redis returns it
+		h.backup.breaker.Done(t, breaker.Success)
+		return Answered
+	}
 	v := Detect(nil, err)
 	switch {
 	case v == Answered:
@@ -103,9 +111,10 @@ func (h *Hook) localVerdict(ctx context.Context, t breaker.Ticket, err error) Ve
 	return v
 }
 
-func (h *Hook) plainLocal(err error) error {
-	if dial, ok := errors.AsType[*dialError](err); ok {
-		return dial.err
+// plainLocal returns what of local's error the caller may see.
+func plainLocal(err error) error {
+	if errors.Is(err, errHung) {
+		return hungError("tcp")
 	}
 	return err
 }

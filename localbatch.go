@@ -36,10 +36,9 @@ func (h *Hook) serveBatch(ctx context.Context, e *era, b *batch, part []redis.Cm
 	switch v := h.localVerdict(ctx, ticket, worst); v {
 	case Answered, Cancelled:
 	case Unknown, Limit, Capacity, Busy, Denied, Lost:
-		h.bothFailed(e, b, part, h.plainLocal(worst))
+		h.bothFailed(e, b, part, plainLocal(worst))
 	}
 	h.backup.answered(len(part))
-	h.replayed.Add(int64(len(part)))
 	if e.reason == ReasonStorage {
 		b.deleteOnPrimary(ctx, part)
 	}

@@ -80,7 +80,11 @@ func (h *Hook) sign(err error) health.Sign {
 
 // probed takes the outcome of a probe into the plan, and returns when that is enough.
 func (h *Hook) probed(e *era, err error) {
-	if errors.Is(err, ErrNoClient) || errors.Is(err, redis.ErrClosed) {
+	switch {
+	case errors.Is(err, ErrNoClient):
+		return
+	case errors.Is(err, redis.ErrClosed):
+		h.rootGone.Store(true)
 		return
 	}
 	sign := h.sign(err)
@@ -102,6 +106,9 @@ func (h *Hook) probed(e *era, err error) {
 	// With local gone there is nothing to wait for.
 	well = well || sign == health.Answered && h.backup.breaker.State() == breaker.Open
 	if !well {
+		if h.backup.breaker.State() == breaker.Open {
+			wait = min(wait, h.cfg.health.Cooldown) // nobody serves: the hold is not worth that
+		}
 		h.scheduleProbeLocked(wait)
 	}
 	h.mu.Unlock()
@@ -131,9 +138,13 @@ func (h *Hook) scheduleProbeLocked(wait time.Duration) {
 // localFailed is told that local did not answer a command while it serves: if its breaker is open,
 // the primary is looked at now, whatever its hold.
 func (h *Hook) localFailed() {
-	if h.backup.breaker.State() != breaker.Open {
-		return
+	if h.backup.breaker.State() == breaker.Open {
+		h.probeSoon()
 	}
+}
+
+// probeSoon looks at the primary now.
+func (h *Hook) probeSoon() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if e := h.era.Load(); e.serving == Local && !e.pinned && time.Until(h.probeAt) > time.Second {

@@ -29,9 +29,9 @@ type Status struct {
 
 	// Trips and Returns count the switches to local and back.
 	Trips, Returns int64
-	// Refused counts limit refusals of the primary, Lost its lost replies, Replayed the commands that
-	// local has answered, Withheld those that were kept off it.
-	Refused, Lost, Replayed, Withheld int64
+	// Refused counts limit refusals of the primary, Lost its lost replies, and Withheld the commands
+	// that were kept off local.
+	Refused, Lost, Withheld int64
 }
 
 // BackendStatus is one server's part of a Status.
@@ -65,8 +65,7 @@ func (h *Hook) Status() Status {
 	}
 	s.Primary, s.Local = h.primary.status(), h.backup.status()
 	s.Trips, s.Returns = h.trips.Load(), h.returns.Load()
-	s.Refused, s.Lost = h.refused.Load(), h.lost.Load()
-	s.Replayed, s.Withheld = h.replayed.Load(), h.withheld.Load()
+	s.Refused, s.Lost, s.Withheld = h.refused.Load(), h.lost.Load(), h.withheld.Load()
 	return s
 }
 

@@ -140,7 +140,7 @@ func quota(*bench) error {
 	row("calls (single commands, pipelines, transactions)", calls.Load())
 	row("errors at the application", failed.Load())
 	row("commands that the primary refused", st.Refused)
-	row("commands that local answered", st.Replayed)
+	row("commands that local answered", st.Local.Answered)
 	row("switches", fmt.Sprintf("%d to local, %d back", st.Trips, st.Returns))
 	return nil
 }
