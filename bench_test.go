@@ -39,9 +39,12 @@ func BenchmarkStub(b *testing.B) {
 		hook redis.ProcessHook
 		cmd  redis.Cmder
 	}{
-		{"GET/bare", bare, get}, {"GET/hook", hooked, get},
-		{"SET/bare", bare, set}, {"SET/hook", hooked, set},
-		{"INCR/bare", bare, incr}, {"INCR/hook", hooked, incr},
+		{"GET/bare", bare, get},
+		{"GET/hook", hooked, get},
+		{"SET/bare", bare, set},
+		{"SET/hook", hooked, set},
+		{"INCR/bare", bare, incr},
+		{"INCR/hook", hooked, incr},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -55,6 +55,21 @@ func Example() {
 	// local quota
 }
 
+// The first lines of the README.
+func Example_readme() {
+	rdb := redis.NewClient(&redis.Options{Addr: "hosted.example:6379"})
+	defer rdb.Close()
+
+	local := redis.NewClient(&redis.Options{Addr: "localhost:6379"})
+	h := fallback.New(local)
+	rdb.AddHook(h)
+	defer h.Shutdown(context.Background())
+
+	fmt.Println(h.Serving()) // and no server was asked for anything
+	// Output:
+	// primary
+}
+
 func ExampleFromEnv() {
 	rdb, h, err := fallback.FromEnv()
 	if err != nil {

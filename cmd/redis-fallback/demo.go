@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,8 +88,8 @@ func newStage(primaryURL, localURL string, unit time.Duration, events chan<- fal
 	st := &stage{}
 	var closers []func()
 	st.close = func() {
-		for i := len(closers) - 1; i >= 0; i-- {
-			closers[i]()
+		for _, f := range slices.Backward(closers) {
+			f()
 		}
 	}
 	client := func(flagName, raw string) (*redis.Client, *fallbacktest.Server, error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/redis-fallback/fallback/internal/redistest"
 )
 
-func output(t *testing.T, ctx context.Context, args ...string) (code int, stdout, stderr string) { //nolint:revive // t first
+func output(t *testing.T, ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	code = run(ctx, args, &out, &errs)

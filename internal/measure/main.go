@@ -27,6 +27,7 @@ import (
 func main() {
 	pairs := flag.Int("pairs", 20, "interleaved pairs for each ratio")
 	span := flag.Duration("span", time.Second, "time of one half of a pair")
+	only := flag.String("row", "", "only rows of overhead whose name contains this")
 	flag.Parse()
 	slog.SetLogLoggerLevel(slog.LevelError)
 	redis.SetLogger(silent{})
@@ -37,7 +38,7 @@ func main() {
 		{"overhead", overhead}, {"outage", outage}, {"quota", quota}, {"idle", idle},
 	}
 	want := flag.Args()
-	b := &bench{pairs: *pairs, span: *span}
+	b := &bench{pairs: *pairs, span: *span, only: *only}
 	fmt.Printf("%s/%s, %d processors, %s, go-redis v%s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), redis.Version())
 	for _, p := range parts {
 		if len(want) > 0 && !slices.Contains(want, p.name) {
@@ -54,6 +55,7 @@ func main() {
 type bench struct {
 	pairs int
 	span  time.Duration
+	only  string
 }
 
 // program is a client with the hook between two real servers, and a bare client beside it.
