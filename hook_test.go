@@ -274,6 +274,7 @@ func TestTransactionIsWholeOrNotAtAll(t *testing.T) {
 			if !c.ok && !errors.Is(err, fallback.ErrPartialTransaction) {
 				t.Errorf("error %v, want ErrPartialTransaction", err)
 			}
+			p.serves(t, fallback.Local) // the refusal is a signal in any case
 			if get(t, p.primary, "n") != c.primary || get(t, p.local, "n") != c.local {
 				t.Errorf("n is %q on the primary and %q on local, want %q and %q",
 					get(t, p.primary, "n"), get(t, p.local, "n"), c.primary, c.local)

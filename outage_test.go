@@ -118,6 +118,29 @@ func TestHungServerLosesWhatMustNotRunTwice(t *testing.T) {
 	}
 }
 
+// Callers whose own deadlines are shorter than the silence that shows a hang do not hide it.
+func TestHungServerBehindShortDeadlines(t *testing.T) {
+	t.Parallel()
+	primary, local := redistest.Start(t), redistest.Start(t)
+	o := primary.Options()
+	o.ContextTimeoutEnabled = true
+	rdb := redis.NewClient(o)
+	defer rdb.Close()
+	h := fallback.New(local.Client(t), fallback.WithLogger((&lines{}).logger()))
+	defer h.Shutdown(ctx)
+	rdb.AddHook(h)
+	if err := rdb.Set(ctx, "k", "v", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	primary.Hang()
+	eventually(t, "the trip", func() bool {
+		short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer cancel()
+		_ = rdb.Get(short, "k").Err()
+		return h.Serving() == fallback.Local
+	})
+}
+
 // A blocking command waits as long as it was told on a living server, and is ended by an outage.
 func TestBlockingCommandsAreCutOnlyByAnOutage(t *testing.T) {
 	t.Parallel()

@@ -29,6 +29,7 @@ type call struct {
 type fault struct {
 	verdict Verdict
 	err     error // for the caller, if nothing else is done
+	limit   error // the refusal behind it, where err is not one
 	again   bool  // it may be sent again: it did not run, or running twice is harmless
 	now     bool  // at once: what failed says nothing of the server
 	counted bool  // DialHook has told the breaker
@@ -95,6 +96,7 @@ func (h *Hook) fault(e *era, cmd redis.Cmder, free bool, err error) fault {
 	f := fault{err: h.plain(e, err), again: free}
 	var dial *dialError
 	var setUp *handshakeError
+	var partial *wire.PartialError
 	switch {
 	case errors.Is(err, wire.ErrStale):
 		f.verdict, f.again, f.now, f.counted = Busy, true, true, true
@@ -105,8 +107,13 @@ func (h *Hook) fault(e *era, cmd redis.Cmder, free bool, err error) fault {
 	case errors.As(err, &setUp):
 		f.verdict, f.again = Limit, true
 		return f
-	case errors.Is(err, ErrPartialTransaction):
-		f.verdict, f.again = Answered, false
+	case errors.As(err, &partial):
+		// It is not sent again. That the server refused a part of it for a limit is a signal all the same.
+		f.verdict, f.again = h.verdict(cmd, replyError(partial.Reply)), false
+		f.limit = newLimitError(replyError(partial.Reply))
+		if f.verdict != Limit {
+			f.verdict = Answered
+		}
 		return f
 	case errors.As(err, &dial):
 		f.counted = !dial.seen.again()
@@ -185,6 +192,9 @@ func (h *Hook) hear(ctx context.Context, e *era, f fault) *era {
 
 // cause is the refusal that a trip is explained with, also where the caller does not see it.
 func (f fault) cause(h *Hook) error {
+	if f.limit != nil {
+		return f.limit
+	}
 	if f.err != nil {
 		return f.err
 	}

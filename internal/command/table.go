@@ -46,7 +46,7 @@ var byName = build(map[Class]string{
 
 	Session: `hello auth select client readonly readwrite asking reset quit monitor sync psync
 		watch unwatch multi exec discard subscribe psubscribe ssubscribe unsubscribe punsubscribe
-		sunsubscribe`,
+		sunsubscribe himport`,
 
 	Admin: `replicaof slaveof shutdown failover save bgsave bgrewriteaof debug module acl latency
 		slowlog cluster replconf pfdebug pfselftest restore-asking`,

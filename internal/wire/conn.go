@@ -92,6 +92,9 @@ func (c *Conn) read(p []byte) (int, error) {
 		if n > 0 {
 			c.heard.Store(c.asked.Load())
 			c.turn.Store(true)
+			if c.set.quiet.Load() != 0 {
+				c.set.quiet.Store(0)
+			}
 			if c.first.Swap(false) && p[0] == '-' && c.set.Refusal != nil {
 				c.refusal(p[:n])
 			}
@@ -100,8 +103,11 @@ func (c *Conn) read(p []byte) (int, error) {
 			return n, c.reason(err)
 		}
 		now := time.Now()
-		if !errors.Is(err, os.ErrDeadlineExceeded) || wait <= 0 || c.killed.Load() != nil ||
-			!c.until.IsZero() && !now.Before(c.until) {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || wait <= 0 || c.killed.Load() != nil {
+			return n, c.reason(err)
+		}
+		if !c.until.IsZero() && !now.Before(c.until) {
+			c.set.gaveUp(c.asked.Load())
 			return n, c.reason(err)
 		}
 		c.set.Silent(time.Unix(0, c.asked.Load()))

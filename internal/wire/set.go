@@ -26,6 +26,17 @@ type Set struct {
 	mu    sync.Mutex
 	conns map[*Conn]struct{}
 	made  atomic.Int64
+	quiet atomic.Int64 // since when readers have given up, with nothing heard on any connection; 0: heard
+}
+
+// gaveUp sees a reader whose own deadline was shorter than Silence. One says nothing; a row of them,
+// with no reply between, is a silence too.
+func (s *Set) gaveUp(asked int64) {
+	s.quiet.CompareAndSwap(0, asked)
+	since := time.Unix(0, s.quiet.Load())
+	if s.Silence > 0 && time.Since(since) >= s.Silence && since.UnixNano() != 0 {
+		s.Silent(since)
+	}
 }
 
 // Wrap returns c with the watching around it. The result has SyscallConn or NetConn exactly where c

@@ -166,8 +166,8 @@ func TestSilence(t *testing.T) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != 10*time.Second {
 			t.Errorf("read ended with %v after %v, want its own deadline", err, time.Since(began))
 		}
-		if n := calls.Load(); n != 3 { // after 1, 3 and 7 s
-			t.Errorf("told %d times, want 3", n)
+		if n := calls.Load(); n != 4 { // after 1, 3 and 7 s, and when it gives up
+			t.Errorf("told %d times, want 4", n)
 		}
 		_ = c.SetReadDeadline(time.Time{})
 		go func() {
@@ -253,4 +253,37 @@ func TestSpentConnection(t *testing.T) {
 	if _, err := c.Write([]byte("x")); !errors.Is(err, wire.ErrStale) || !errors.Is(err, io.EOF) {
 		t.Errorf("write on it: %v, want ErrStale", err)
 	}
+}
+
+// Readers that give up before the silence is long enough make one together.
+func TestShortDeadlinesAddUpToASilence(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var told []time.Duration
+		began := time.Now()
+		set := &wire.Set{Silence: time.Second, Silent: func(since time.Time) { told = append(told, since.Sub(began)) }}
+		give := func(answer bool) {
+			client, server := net.Pipe()
+			c := set.Wrap(client)
+			_ = c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+			if answer {
+				go server.Write([]byte("x"))
+			}
+			_, _ = c.Read(make([]byte, 1))
+			_, _ = c.Close(), server.Close()
+		}
+		for range 3 {
+			give(false)
+		}
+		if len(told) != 0 {
+			t.Errorf("told after 0.9 s of silence: %v", told)
+		}
+		give(true)
+		for range 4 {
+			give(false)
+		}
+		if len(told) != 1 || told[0] != 900*time.Millisecond {
+			t.Errorf("told %v, want once, of a silence that began after the answer at 0.9 s", told)
+		}
+	})
 }
