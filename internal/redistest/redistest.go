@@ -28,13 +28,19 @@ type Server struct {
 // line. It ends with the test. Where there is no redis-server the test is skipped, in CI it fails.
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
+	return StartConfig(tb, "", args...)
+}
+
+// StartConfig is Start with a configuration file, as Sentinel needs one.
+func StartConfig(tb testing.TB, config string, args ...string) *Server {
+	tb.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("CI") != "" {
 			tb.Fatal("redis-server is not installed, and CI must have one")
 		}
 		tb.Skip("redis-server is not installed: this test needs a real one")
 	}
-	s, err := Launch(tb.TempDir(), args...)
+	s, err := launch(tb.TempDir(), config, args)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -43,17 +49,22 @@ func Start(tb testing.TB, args ...string) *Server {
 }
 
 // Launch is Start outside a test: the server's files are in dir, and Kill ends it.
-func Launch(dir string, args ...string) (*Server, error) {
+func Launch(dir string, args ...string) (*Server, error) { return launch(dir, "", args) }
+
+func launch(dir, config string, args []string) (*Server, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{Port: ln.Addr().(*net.TCPAddr).Port}
 	_ = ln.Close()
-	s.args = append([]string{
-		"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", dir, "--save", "",
-		"--appendonly", "no", "--daemonize", "no",
-	}, args...)
+	s.args = []string{"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", dir, "--daemonize", "no"}
+	if config != "" {
+		s.args = append([]string{config}, s.args...)
+	} else {
+		s.args = append(s.args, "--save", "", "--appendonly", "no")
+	}
+	s.args = append(s.args, args...)
 	return s, s.Again()
 }
 
