@@ -198,7 +198,7 @@ func (h *Hook) processPipeline(ctx context.Context, in *instance, next redis.Pro
 	b := batch{in: in, next: next, cmds: cmds}
 	b.look(h)
 	if b.setUp || in.kept.Load() && in.handshake.Load() {
-		return h.setUpPipeline(ctx, next, cmds)
+		return h.setUpPipeline(ctx, in, next, cmds)
 	}
 	b.kept = b.kept || in.kept.Load()
 	e := h.era.Load()

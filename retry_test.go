@@ -171,3 +171,59 @@ func TestNoKeyNoValueIsShown(t *testing.T) {
 		t.Errorf("the denial was not said:\n%s", p.log)
 	}
 }
+
+// Local is a server like any other: what is lost there is not run twice either, and what is refused
+// for the moment is tried again.
+func TestLostAndBusyOnLocal(t *testing.T) {
+	t.Parallel()
+	for name, call := range map[string]func(*pair) error{
+		"INCR": func(p *pair) error { return p.rdb.Incr(ctx, "n").Err() },
+		"in a pipeline": func(p *pair) error {
+			_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+				pipe.Incr(ctx, "n")
+				pipe.Get(ctx, "k")
+				return nil
+			})
+			return err
+		},
+		"in a transaction": func(p *pair) error {
+			_, err := p.rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+				pipe.Incr(ctx, "n")
+				return nil
+			})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t)
+			p.primary.Exhaust()
+			p.rdb.Get(ctx, "k")
+			p.serves(t, fallback.Local)
+			lost := "INCR"
+			if name == "in a transaction" {
+				lost = "EXEC"
+			}
+			p.local.LoseReply(lost, 1)
+			var both *fallback.Error
+			if err := call(p); !errors.As(err, &both) || get(t, p.local, "n") != "1" {
+				t.Errorf("lost on local: %v, n %q; want both causes and 1", err, get(t, p.local, "n"))
+			}
+			p.local.RefuseOnly("INCR", loading)
+			time.AfterFunc(5*time.Millisecond, func() { p.local.RefuseOnly("INCR", "") })
+			if name != "INCR" {
+				return
+			}
+			if err := call(p); err != nil || get(t, p.local, "n") != "2" {
+				t.Errorf("refused for a moment on local: %v, n %q", err, get(t, p.local, "n"))
+			}
+		})
+	}
+	p := newPair(t)
+	p.primary.Exhaust()
+	p.rdb.Set(ctx, "k", "v", 0)
+	p.local.LoseReply("GET", 2)
+	if v, err := p.rdb.Get(ctx, "k").Result(); v != "v" || err != nil {
+		t.Errorf("a GET lost on local: %q, %v", v, err)
+	}
+}

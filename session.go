@@ -36,7 +36,11 @@ func (h *Hook) session(ctx context.Context, in *instance, next redis.ProcessHook
 	if err == nil {
 		return nil
 	}
-	err = h.plain(e, err)
+	if !in.handshake.Load() {
+		// The set-up of a connection gives go-redis its errors as they are: it takes one layer off
+		// them, and the marks of ours must come through to the command that wanted the connection.
+		err = h.plain(e, err)
+	}
 	if h.verdict(cmd, err) != Limit {
 		return err
 	}
@@ -71,12 +75,15 @@ func endsWatch(err error) bool {
 }
 
 // setUpPipeline passes a pipeline that sets up a connection, and learns from what is refused.
-func (h *Hook) setUpPipeline(ctx context.Context, next redis.ProcessPipelineHook, cmds []redis.Cmder) error {
+func (h *Hook) setUpPipeline(ctx context.Context, in *instance, next redis.ProcessPipelineHook, cmds []redis.Cmder) error {
 	e := h.era.Load()
 	err := next(ctx, cmds)
 	if err != nil && h.verdict(cmds[0], err) == Limit {
 		h.refused.Add(1)
 		h.trip(ctx, e, ReasonQuota, newLimitError(err))
+	}
+	if in.handshake.Load() {
+		return err
 	}
 	return h.plain(e, err)
 }

@@ -23,6 +23,7 @@ type bubble struct {
 	rdb            *redis.Client
 	h              *fallback.Hook
 	dials          atomic.Int64
+	gone           atomic.Bool // dials to the primary are refused
 	log            *lines
 }
 
@@ -34,6 +35,9 @@ func inBubble(t *testing.T, test func(*testing.T, *bubble), opts ...fallback.Opt
 			return redis.NewClient(&redis.Options{
 				Dialer: func(context.Context, string, string) (net.Conn, error) {
 					dials.Add(1)
+					if m == b.primary && b.gone.Load() {
+						return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+					}
 					return m.Dial()
 				},
 				MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
@@ -93,6 +97,40 @@ func TestQuotaHold(t *testing.T) {
 		synctest.Wait()
 		if b.h.Serving() != fallback.Primary {
 			t.Errorf("after three good probes, 5 s apart: %+v", b.h.Status())
+		}
+	})
+}
+
+// Refused dials cost the first call five of them, 100 ms apart, and the next ones nothing. go-redis
+// alone would dial twenty times.
+func TestRefusedDialsEndTheLoopsOfGoRedis(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.gone.Store(true)
+		for i, want := range []time.Duration{400 * time.Millisecond, 0} {
+			began := time.Now()
+			if err := b.rdb.Set(ctx, "k", i, 0).Err(); err != nil {
+				t.Fatalf("%v after %v; %+v", err, time.Since(began), b.h.Status())
+			}
+			if took := time.Since(began); took != want {
+				t.Errorf("call %d took %v, want %v", i+1, took, want)
+			}
+		}
+		if n := b.dials.Load(); n != 5 {
+			t.Errorf("%d dials, want 5", n)
+		}
+		time.Sleep(10 * time.Minute) // looked at each minute, by one probe
+		if n := b.dials.Load() - 5; n < 9 || n > 60 {
+			t.Errorf("%d dials in ten minutes of outage, want those of the probes", n)
+		}
+		b.gone.Store(false)
+		time.Sleep(75 * time.Second)
+		synctest.Wait()
+		if b.h.Serving() != fallback.Primary {
+			t.Errorf("75 s after the outage: %+v", b.h.Status())
+		}
+		if err := b.rdb.Incr(ctx, "n").Err(); err != nil || !b.primary.Exists("n") {
+			t.Errorf("after the return: %v", err)
 		}
 	})
 }
@@ -391,5 +429,45 @@ func TestWithRepeatable(t *testing.T) {
 	p.primary.LoseReply("SREM", 1)
 	if err := p.rdb.SRem(ctx, "s", "m").Err(); err == nil {
 		t.Error("a lost SREM was repeated, though nobody said that it may")
+	}
+}
+
+// slow keeps the first INCR back, and then answers it with a refusal.
+type slow struct {
+	builders
+	reached, release chan struct{}
+	first            atomic.Bool
+}
+
+func (s *slow) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() != "incr" || s.first.Swap(true) {
+			return next(ctx, cmd)
+		}
+		close(s.reached)
+		<-s.release
+		return reply(fallbacktest.ReplyRequests)
+	}
+}
+
+// A refusal that arrives after the service has gone to local and come back says nothing of now.
+func TestALateRefusalDoesNotTripAgain(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	s := &slow{reached: make(chan struct{}), release: make(chan struct{})}
+	p.rdb.AddHook(s) // below ours
+	done := make(chan error, 1)
+	go func() { done <- p.rdb.Incr(ctx, "n").Err() }()
+	<-s.reached
+	p.h.Pin(fallback.Local)
+	p.h.Pin(fallback.Primary)
+	p.h.Unpin()
+	close(s.release)
+	if err := <-done; err != nil {
+		t.Errorf("INCR: %v", err)
+	}
+	p.serves(t, fallback.Primary)
+	if get(t, p.primary, "n") != "1" || p.h.Status().Trips != 0 {
+		t.Errorf("n on the primary is %q after %d trips, want 1 and none", get(t, p.primary, "n"), p.h.Status().Trips)
 	}
 }
