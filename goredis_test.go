@@ -5,11 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
-	"reflect"
 	"strings"
-	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
 	"github.com/redis-fallback/fallback/fallbacktest"
@@ -20,59 +17,6 @@ import (
 // after an upgrade names what has changed.
 
 // builders records the order in which go-redis calls a hook's builders.
-type builders struct {
-	mu    sync.Mutex
-	calls []string
-	dial  func(redis.DialHook) redis.DialHook
-	one   func(redis.ProcessHook) redis.ProcessHook
-}
-
-func (b *builders) note(s string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.calls = append(b.calls, s)
-}
-
-func (b *builders) take() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	s := strings.Join(b.calls, " ")
-	b.calls = nil
-	return s
-}
-
-func (b *builders) DialHook(next redis.DialHook) redis.DialHook {
-	b.note("dial")
-	if b.dial != nil {
-		return b.dial(next)
-	}
-	return nil
-}
-
-func (b *builders) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	b.note("process")
-	if b.one != nil {
-		return b.one(next)
-	}
-	return nil
-}
-
-func (b *builders) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	b.note("pipeline")
-	return nil
-}
-
-func bareClient(t *testing.T, s *fallbacktest.Server, change func(*redis.Options)) *redis.Client {
-	t.Helper()
-	o := s.Options()
-	if change != nil {
-		change(o)
-	}
-	rdb := redis.NewClient(o)
-	t.Cleanup(func() { _ = rdb.Close() })
-	return rdb
-}
-
 func TestGoRedisBuildsHooksInOrder(t *testing.T) {
 	t.Parallel()
 	s := fallbacktest.Run(t)
@@ -118,19 +62,6 @@ func TestGoRedisSetsUpConnectionsThroughHooks(t *testing.T) {
 }
 
 // counted counts attempts, by when a command is asked for its arguments.
-type counted struct {
-	redis.Cmder
-	retry bool
-	asked atomic.Int64
-}
-
-func (c *counted) NoRetry() bool { return !c.retry }
-
-func (c *counted) Args() []any {
-	c.asked.Add(1)
-	return c.Cmder.Args()
-}
-
 func TestGoRedisAsksForArgumentsWhenItWrites(t *testing.T) {
 	t.Parallel()
 	s := fallbacktest.Run(t)
@@ -164,13 +95,6 @@ func TestGoRedisAsksForArgumentsWhenItWrites(t *testing.T) {
 		t.Errorf("go-redis asks for the arguments of a command that it cannot send: %d times", n)
 	}
 }
-
-type failing struct {
-	net.Conn
-	err error
-}
-
-func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 func TestGoRedisRepeatsByTheError(t *testing.T) {
 	t.Parallel()
@@ -238,16 +162,6 @@ func TestGoRedisLooksAtIdleSocketsThroughSyscallConn(t *testing.T) {
 	}
 }
 
-type spied struct {
-	net.Conn
-	asked *atomic.Int64
-}
-
-func (s spied) SyscallConn() (syscall.RawConn, error) {
-	s.asked.Add(1)
-	return s.Conn.(syscall.Conn).SyscallConn()
-}
-
 func TestGoRedisShapesTransactions(t *testing.T) {
 	t.Parallel()
 	s := fallbacktest.Run(t)
@@ -267,48 +181,6 @@ func TestGoRedisShapesTransactions(t *testing.T) {
 	if !strings.HasPrefix(spy.wrote(), "*1\r\n$5\r\nmulti\r\n") {
 		t.Errorf("go-redis no longer writes MULTI, in lower case, at the start of a transaction: %q", spy.wrote())
 	}
-}
-
-type txSpy struct {
-	types []string
-	mu    sync.Mutex
-	last  string
-}
-
-func (x *txSpy) wrote() string {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.last
-}
-
-func (x *txSpy) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := next(ctx, network, addr)
-		return spyConn{conn, x}, err
-	}
-}
-func (*txSpy) ProcessHook(redis.ProcessHook) redis.ProcessHook { return nil }
-func (x *txSpy) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if cmds[0].Name() == "multi" {
-			for _, c := range cmds {
-				x.types = append(x.types, reflect.TypeOf(c).String(), c.Name())
-			}
-		}
-		return next(ctx, cmds)
-	}
-}
-
-type spyConn struct {
-	net.Conn
-	x *txSpy
-}
-
-func (c spyConn) Write(p []byte) (int, error) {
-	c.x.mu.Lock()
-	c.x.last = string(p)
-	c.x.mu.Unlock()
-	return c.Conn.Write(p)
 }
 
 func TestGoRedisGivesARefusedHandshakeAsItCame(t *testing.T) {

@@ -2,110 +2,21 @@ package fallback_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis-fallback/fallback"
 	"github.com/redis-fallback/fallback/fallbacktest"
-	"github.com/redis-fallback/fallback/health"
 	"github.com/redis/go-redis/v9"
 )
 
-var ctx = context.Background()
-
 // pair is a program with the hook: a client on a metered primary, and a local.
-type pair struct {
-	primary, local *fallbacktest.Server
-	rdb            *redis.Client
-	h              *fallback.Hook
-	log            *lines
-}
-
-func newPair(t *testing.T, opts ...fallback.Option) *pair {
-	t.Helper()
-	return pairOf(t, fallbacktest.Run(t), fallbacktest.Run(t), nil, opts...)
-}
-
-func pairOf(t *testing.T, primary, local *fallbacktest.Server, change func(*redis.Options), opts ...fallback.Option) *pair {
-	t.Helper()
-	p := &pair{primary: primary, local: local, log: &lines{}}
-	o := primary.Options()
-	if change != nil {
-		change(o)
-	}
-	p.rdb = redis.NewClient(o)
-	back := redis.NewClient(local.Options())
-	p.h = fallback.New(back, append([]fallback.Option{fallback.WithLogger(p.log.logger())}, opts...)...)
-	p.rdb.AddHook(p.h)
-	t.Cleanup(func() {
-		_ = p.h.Shutdown(ctx)
-		_ = p.rdb.Close()
-		_ = back.Close()
-	})
-	return p
-}
-
-func (p *pair) serves(t *testing.T, want fallback.Backend) {
-	t.Helper()
-	if got := p.h.Serving(); got != want {
-		t.Fatalf("%v serves, want %v; status %+v", got, want, p.h.Status())
-	}
-}
-
 // lines collects log lines.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
-
-func get(t *testing.T, s *fallbacktest.Server, key string) string {
-	t.Helper()
-	if !s.Data().Exists(key) {
-		return ""
-	}
-	v, err := s.Data().Get(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
 // quick makes a return a matter of milliseconds.
-func quick() fallback.Option {
-	return fallback.WithHealth(health.Config{
-		Hold: 20 * time.Millisecond, MaxHold: 20 * time.Millisecond, Cooldown: 20 * time.Millisecond, Every: time.Millisecond,
-	})
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 10 s", what)
-		}
-	}
-}
-
 func TestQuotaTripsAndReplays(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)

@@ -1,0 +1,174 @@
+package fallback_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/redis-fallback/fallback"
+	"github.com/redis-fallback/fallback/fallbacktest"
+	"github.com/redis/go-redis/v9"
+)
+
+func TestPrimaryOnly(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, fallback.WithPrimaryOnly(func(cmd redis.Cmder) bool {
+		args := cmd.Args()
+		return len(args) > 1 && strings.HasPrefix(args[1].(string), "lock:")
+	}))
+	p.primary.Exhaust()
+	var limit *fallback.LimitError
+	if err := p.rdb.SetNX(ctx, "lock:a", 1, 0).Err(); !errors.As(err, &limit) { // trips
+		t.Errorf("SETNX that trips: %v", err)
+	}
+	p.serves(t, fallback.Local)
+	refused := p.primary.Refused()
+	if err := p.rdb.SetNX(ctx, "lock:a", 1, 0).Err(); !errors.As(err, &limit) {
+		t.Errorf("SETNX while local serves: %v, want the stored refusal", err)
+	}
+	if err := p.rdb.Incr(fallback.PrimaryOnly(ctx), "n").Err(); !errors.As(err, &limit) {
+		t.Errorf("INCR of a PrimaryOnly context: %v, want the stored refusal", err)
+	}
+	cmds, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.Set(ctx, "a", 1, 0)
+		pipe.Set(ctx, "lock:b", 1, 0)
+		pipe.Set(ctx, "c", 1, 0)
+		return nil
+	})
+	if !errors.As(err, &limit) || cmds[0].Err() != nil || !errors.As(cmds[1].Err(), &limit) || cmds[2].Err() != nil {
+		t.Errorf("a pipeline with one: %v; %v %v %v", err, cmds[0].Err(), cmds[1].Err(), cmds[2].Err())
+	}
+	cmds, err = p.rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.Set(ctx, "d", 1, 0)
+		pipe.Set(ctx, "lock:e", 1, 0)
+		return nil
+	})
+	if !errors.As(err, &limit) || !errors.As(cmds[0].Err(), &limit) {
+		t.Errorf("a transaction with one: %v", err)
+	}
+	for _, key := range []string{"lock:a", "lock:b", "n", "d", "lock:e"} {
+		if p.local.Data().Exists(key) {
+			t.Errorf("%s is on local", key)
+		}
+	}
+	if n := p.primary.Refused(); n != refused {
+		t.Errorf("%d calls to the primary, want none", n-refused)
+	}
+	if n := p.h.Status().Withheld; n != 6 {
+		t.Errorf("%d withheld, want 6", n)
+	}
+}
+
+func TestAdministrationAndSessionsStay(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	p.primary.Exhaust()
+	p.rdb.Incr(ctx, "n")
+	p.serves(t, fallback.Local)
+	before := p.local.Commands()
+	var limit *fallback.LimitError
+	for _, args := range [][]any{{"replicaof", "no", "one"}, {"shutdown"}, {"acl", "whoami"}, {"watch", "k"}, {"debug", "sleep", "0"}} {
+		if err := p.rdb.Do(ctx, args...).Err(); !errors.As(err, &limit) {
+			t.Errorf("%v: %v, want the primary's refusal", args, err)
+		}
+	}
+	err := p.rdb.Watch(ctx, func(tx *redis.Tx) error { return tx.Get(ctx, "k").Err() }, "k")
+	if !errors.As(err, &limit) {
+		t.Errorf("Watch while local serves: %v, want the stored refusal", err)
+	}
+	if n := p.local.Commands(); n != before {
+		t.Errorf("local executed %d commands of these", n-before)
+	}
+	conn := p.rdb.Conn()
+	defer conn.Close()
+	if err := conn.Select(ctx, 3).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Set(ctx, "k", 1, 0).Err(); !errors.As(err, &limit) || p.local.Data().Exists("k") {
+		t.Errorf("a Conn in another database: %v, want the primary's refusal and nothing on local", err)
+	}
+}
+
+func TestWatchIsNotMixed(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	p.rdb.Set(ctx, "n", 1, 0)
+	var limit *fallback.LimitError
+	err := p.rdb.Watch(ctx, func(tx *redis.Tx) error {
+		if err := tx.Get(ctx, "n").Err(); err != nil {
+			return err
+		}
+		p.primary.Exhaust()
+		_, err := tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+			pipe.Incr(ctx, "n")
+			return nil
+		})
+		return err
+	}, "n")
+	if !errors.As(err, &limit) || get(t, p.local, "n") != "" || get(t, p.primary, "n") != "1" {
+		t.Errorf("EXEC refused: %v; n on local %q", err, get(t, p.local, "n"))
+	}
+	p.serves(t, fallback.Local)
+}
+
+func TestNewPanicsOnNil(t *testing.T) {
+	t.Parallel()
+	for _, local := range []redis.UniversalClient{nil, (*redis.Client)(nil)} {
+		func() {
+			defer func() {
+				if p, ok := recover().(string); !ok || !strings.Contains(p, "local is nil") {
+					t.Errorf("recovered %v, want a sentence", p)
+				}
+			}()
+			fallback.New(local)
+		}()
+	}
+}
+
+func TestSameServerTwice(t *testing.T) {
+	t.Parallel()
+	srv := fallbacktest.Run(t)
+	p := pairOf(t, srv, srv, nil)
+	p.rdb.Ping(ctx)
+	srv.Exhaust()
+	var limit *fallback.LimitError
+	if err := p.rdb.Get(ctx, "k").Err(); !errors.As(err, &limit) {
+		t.Errorf("error %v", err)
+	}
+	if st := p.h.Status(); !st.SameServer || st.Serving != fallback.Primary || strings.Count(p.log.String(), "same server") != 1 {
+		t.Errorf("status %+v; log:\n%s", st, p.log)
+	}
+}
+
+func TestHookOnTwoClients(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	second := redis.NewClient(p.primary.Options())
+	defer second.Close()
+	second.AddHook(p.h)
+	p.primary.Exhaust()
+	if err := p.rdb.Set(ctx, "k", "v", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := second.Get(ctx, "k").Result(); v != "v" || err != nil {
+		t.Errorf("the second client: %q, %v", v, err)
+	}
+	if n := p.primary.Refused(); n != 1 {
+		t.Errorf("%d refusals, want 1: the second client knows of the trip", n)
+	}
+}
+
+func TestHookAddedTwice(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	p.rdb.AddHook(p.h)
+	p.primary.Quota(1)
+	for i := range 3 {
+		if err := p.rdb.Incr(ctx, "n").Err(); err != nil {
+			t.Fatalf("INCR %d: %v", i+1, err)
+		}
+	}
+	if n, m := get(t, p.primary, "n"), get(t, p.local, "n"); n != "1" || m != "2" {
+		t.Errorf("n is %s on the primary and %s on local, want 1 and 2", n, m)
+	}
+}
