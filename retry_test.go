@@ -159,8 +159,7 @@ func TestNoKeyNoValueIsShown(t *testing.T) {
 	p.serves(t, fallback.Local)
 	p.local.Stop()
 	err := p.rdb.Incr(ctx, "hunter2:key").Err()
-	var both *fallback.Error
-	if !errors.As(err, &both) {
+	if _, ok := errors.AsType[*fallback.Error](err); !ok {
 		t.Fatalf("error %v", err)
 	}
 	_ = p.h.Shutdown(ctx)
