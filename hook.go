@@ -195,15 +195,16 @@ func (h *Hook) process(ctx context.Context, in *instance, next redis.ProcessHook
 
 // processPipeline is the same for a pipeline or a transaction.
 func (h *Hook) processPipeline(ctx context.Context, in *instance, next redis.ProcessPipelineHook, cmds []redis.Cmder) error {
-	b := batch{in: in, next: next, cmds: cmds}
-	b.look(h)
-	if b.setUp || in.kept.Load() && in.handshake.Load() {
-		return h.setUpPipeline(ctx, in, next, cmds)
+	if in.handshake.Load() {
+		return h.setUpPipeline(ctx, next, cmds)
 	}
-	b.kept = b.kept || in.kept.Load()
+	b := batch{in: in, next: next, cmds: cmds}
+	b.look()
 	e := h.era.Load()
-	if e.serving == Local && !b.kept {
-		return h.serveBatch(ctx, e, &b, b.inner())
+	if e.serving == Local {
+		if b.judge(h); !b.kept {
+			return h.serveBatch(ctx, e, &b, b.inner())
+		}
 	}
 	if b.raw {
 		b.began = time.Now()

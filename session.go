@@ -75,15 +75,12 @@ func endsWatch(err error) bool {
 }
 
 // setUpPipeline passes a pipeline that sets up a connection, and learns from what is refused.
-func (h *Hook) setUpPipeline(ctx context.Context, in *instance, next redis.ProcessPipelineHook, cmds []redis.Cmder) error {
+func (h *Hook) setUpPipeline(ctx context.Context, next redis.ProcessPipelineHook, cmds []redis.Cmder) error {
 	e := h.era.Load()
 	err := next(ctx, cmds)
 	if err != nil && h.verdict(cmds[0], err) == Limit {
 		h.refused.Add(1)
 		h.trip(ctx, e, ReasonQuota, newLimitError(err))
 	}
-	if in.handshake.Load() {
-		return err
-	}
-	return h.plain(e, err)
+	return err // as it is: see session
 }

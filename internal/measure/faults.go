@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,16 +105,18 @@ func quota(*bench) error {
 		return err
 	}
 	defer primary.Close()
-	p, err := start(fallback.WithHealth(health.Config{
-		Hold: 5 * time.Second, MaxHold: 5 * time.Second, Every: time.Second,
-	}))
+	p, err := start()
 	if err != nil {
 		return err
 	}
 	defer p.stop()
+	h := fallback.New(p.onLocal, fallback.WithLogger(slog.New(slog.DiscardHandler)), fallback.WithHealth(health.Config{
+		Hold: 5 * time.Second, MaxHold: 5 * time.Second, Every: time.Second,
+	}))
+	defer h.Shutdown(noCtx)
 	rdb := redis.NewClient(primary.Options())
 	defer rdb.Close()
-	rdb.AddHook(p.h)
+	rdb.AddHook(h)
 	var calls, failed atomic.Int64
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
@@ -136,13 +139,13 @@ func quota(*bench) error {
 	primary.Exhaust()
 	time.Sleep(time.Minute)
 	primary.Renew()
-	for p.h.Serving() != fallback.Primary {
+	for h.Serving() != fallback.Primary {
 		time.Sleep(10 * time.Millisecond)
 	}
 	time.Sleep(2 * time.Second)
 	close(stop)
 	wg.Wait()
-	st := p.h.Status()
+	st := h.Status()
 	head("quota for 60 s, 64 workers", "")
 	row("calls (single commands, pipelines, transactions)", calls.Load())
 	row("errors at the application", failed.Load())
