@@ -32,7 +32,12 @@ type LimitError struct {
 	err error // as it came
 }
 
-func (e *LimitError) Error() string { return e.err.Error() }
+func (e *LimitError) Error() string {
+	if e.err == nil { // not made here
+		return "redis fallback: limit: " + string(e.Kind)
+	}
+	return e.err.Error()
+}
 
 // RedisError makes a LimitError a redis.Error.
 func (e *LimitError) RedisError() {}

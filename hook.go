@@ -58,6 +58,7 @@ type Hook struct {
 	localSeen  atomic.Int64 // when local last answered, ns since 1970
 	refusal    atomic.Pointer[seenRefusal]
 	denied     atomic.Uint64 // epoch+1 in which a denial was logged
+	localGone  atomic.Bool   // and that was logged
 
 	trips, returns, refused, withheld, lost atomic.Int64
 

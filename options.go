@@ -134,8 +134,10 @@ func WithProbe(key string, timeout time.Duration) Option {
 
 // WithHang sets how a hung primary is recognised: after silence without a reply, a PING on a fresh
 // connection that is not answered within ping, beyond the time that a dial takes anyway, is an
-// outage. A call on a server that hangs waits silence and ping at most. Defaults 1 s and 500 ms;
-// silence -1 leaves hung servers to the client's own time-outs.
+// outage. A call on a server that hangs waits silence and ping at most. A server that answers the PING
+// is slow, and left alone, as is what waits there; a blocking command leads to such a PING now and
+// then, if nothing else has been answered meanwhile. Local is watched in the same way. Defaults 1 s
+// and 500 ms; silence -1 leaves hung servers to the client's own time-outs.
 func WithHang(silence, ping time.Duration) Option {
 	return func(c *config) { c.silence, c.pingTimeout = silence, ping }
 }

@@ -139,6 +139,7 @@ func (h *Hook) scheduleProbeLocked(wait time.Duration) {
 // the primary is looked at now, whatever its hold.
 func (h *Hook) localFailed() {
 	if h.backup.breaker.State() == breaker.Open {
+		h.logLocal(ErrLocalDown)
 		h.probeSoon()
 	}
 }
@@ -177,8 +178,10 @@ func (h *Hook) askLocal(timeout time.Duration) error {
 	err := within(ctx, func() error { return h.local.Process(ctx, &once{Cmder: redis.NewStatusCmd(ctx, "ping")}) })
 	if err != nil {
 		h.backup.failure(err)
+		h.logLocal(err)
 		return err
 	}
+	h.logLocal(nil)
 	h.localSeen.Store(time.Now().UnixNano())
 	if !h.backup.breaker.Clean() {
 		h.backup.breaker.Reset()

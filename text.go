@@ -51,6 +51,18 @@ func (h *Hook) logDenied(e *era, err error) {
 		slog.String("primary", h.cfg.name), slog.String("error", plainText(err)))
 }
 
+// logLocal says once that local has stopped answering, and once that it answers again.
+func (h *Hook) logLocal(err error) {
+	switch gone := err != nil; {
+	case h.localGone.Swap(gone) == gone:
+	case gone:
+		h.cfg.logger.LogAttrs(context.Background(), slog.LevelWarn,
+			"redis fallback: local does not answer; nothing can switch to it", slog.String("error", plainText(err)))
+	default:
+		h.cfg.logger.LogAttrs(context.Background(), slog.LevelInfo, "redis fallback: local answers again")
+	}
+}
+
 // tell calls the functions of WithOnSwitch.
 func (h *Hook) tell(ev Event) {
 	for _, f := range h.cfg.onSwitch {

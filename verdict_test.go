@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,4 +100,27 @@ func TestBreakerTripsOnLostReplies(t *testing.T) {
 	if get(t, p.primary, "n") != "5" {
 		t.Errorf("n on the primary is %s, want 5", get(t, p.primary, "n"))
 	}
+}
+
+// A local that stops answering is said once, and once that it is back.
+func TestLocalGoneIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, fallback.WithLocalCheck(10*time.Millisecond))
+	p.rdb.Ping(ctx)
+	p.local.Stop()
+	p.primary.Exhaust()
+	for range 5 {
+		_ = p.rdb.Incr(ctx, "n").Err()
+	}
+	if n := strings.Count(p.log.String(), "local does not answer"); n != 1 {
+		t.Errorf("said %d times, want once:\n%s", n, p.log)
+	}
+	if err := p.local.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "local to be seen again", func() bool { return strings.Contains(p.log.String(), "local answers again") })
+	if err := p.rdb.Incr(ctx, "n").Err(); err != nil {
+		t.Errorf("INCR with local back: %v", err)
+	}
+	p.serves(t, fallback.Local)
 }
