@@ -185,6 +185,7 @@ func (h *Hook) settleBatch(ctx context.Context, e *era, b *batch, err error, unw
 		case len(w.redo) == 0, ctx.Err() != nil, b.kept && cur.undialed():
 			return h.finish(e, b, err)
 		case cur.serving == Local && !b.kept:
+			h.show(e, b)
 			return h.serveBatch(ctx, cur, b, w.redo)
 		case w.now && free < maxFree, w.verdict == Limit && cur != e && !b.kept && free < maxFree:
 			free++
@@ -194,6 +195,7 @@ func (h *Hook) settleBatch(ctx context.Context, e *era, b *batch, err error, unw
 			return h.finish(e, b, err)
 		}
 		if e = h.era.Load(); e.serving == Local && !b.kept {
+			h.show(e, b)
 			return h.serveBatch(ctx, e, b, w.redo)
 		}
 		b.clear(w.redo)
@@ -217,8 +219,8 @@ func (b *batch) clear(part []redis.Cmder) {
 	}
 }
 
-// finish gives each command the error that its caller may see, and returns the first.
-func (h *Hook) finish(e *era, b *batch, err error) error {
+// show gives each command the error that its caller may see.
+func (h *Hook) show(e *era, b *batch) {
 	for _, cmd := range b.cmds {
 		cerr := cmd.Err()
 		if cerr == nil {
@@ -232,6 +234,11 @@ func (h *Hook) finish(e *era, b *batch, err error) error {
 			cmd.SetErr(shown)
 		}
 	}
+}
+
+// finish ends a batch whose commands are settled, and returns its error.
+func (h *Hook) finish(e *era, b *batch, err error) error {
+	h.show(e, b)
 	if b.tx {
 		b.in.executed(err)
 	}

@@ -216,6 +216,9 @@ func (h *Hook) primaryFailed(ctx context.Context, e *era, err error) *era {
 
 // verdict asks the user's detector, then ours.
 func (h *Hook) verdict(cmd redis.Cmder, err error) Verdict {
+	if err == nil {
+		return Answered
+	}
 	if h.cfg.detector != nil {
 		if v := h.cfg.detector(cmd, err); v != Unknown {
 			return v
