@@ -103,7 +103,7 @@ func (h *Hook) fault(e *era, cmd redis.Cmder, free bool, err error) fault {
 		f.verdict, f.again, f.now, f.counted = Busy, true, true, true
 		return f
 	case errors.Is(err, errNotDialed):
-		f.verdict, f.now, f.counted = Busy, true, true
+		f.verdict, f.again, f.now, f.counted = Busy, true, true, true // it was written to nobody
 		return f
 	case errors.As(err, &setUp):
 		f.verdict, f.again = Limit, true

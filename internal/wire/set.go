@@ -22,6 +22,9 @@ type Set struct {
 	// Refusal is given the text of an error reply that stands first after a request. It must not
 	// block.
 	Refusal func(text string)
+	// Subscriber is asked for what takes over a connection whose client is about to subscribe; nil
+	// leaves it alone.
+	Subscriber func(*Conn) Subscriber
 
 	mu    sync.Mutex
 	conns map[*Conn]struct{}
@@ -111,11 +114,11 @@ type plainConn struct {
 	sys syscall.Conn
 }
 
-// SyscallConn refuses a connection that must not be reused, or on which somebody has left a WATCH, so
-// that the pool closes it: it asks for it when it hands out a connection, not between the commands of
+// SyscallConn refuses a connection that must not be reused, or on which somebody has left a WATCH or a
+// subscription, so that the pool closes it: it asks for it when it hands out a connection, not between the commands of
 // one holder.
 func (c *plainConn) SyscallConn() (syscall.RawConn, error) {
-	if c.spent.Load() || c.watch.Load() != unwatched {
+	if c.spent.Load() || c.watch.Load() != unwatched || c.tap.Load() != nil {
 		return nil, ErrStale
 	}
 	return c.sys.SyscallConn()
@@ -127,5 +130,10 @@ type layeredConn struct {
 	inner interface{ NetConn() net.Conn }
 }
 
-// NetConn returns the connection below.
-func (c *layeredConn) NetConn() net.Conn { return c.inner.NetConn() }
+// NetConn returns the connection below; none while a Subscriber reads from it.
+func (c *layeredConn) NetConn() net.Conn {
+	if c.tap.Load() != nil {
+		return nil
+	}
+	return c.inner.NetConn()
+}
