@@ -120,7 +120,7 @@ func (h *Hook) weigh(e *era, b *batch, part []redis.Cmder, err error, unwritten 
 		var f fault
 		switch cerr := cmd.Err(); {
 		case cerr != nil:
-			f = h.fault(e, cmd, b.twice || unwritten, cerr)
+			f = h.misread(&call{cmd: cmd, began: b.began}, h.fault(e, cmd, b.twice || unwritten, cerr))
 		case b.raw && hidesErrors(cmd):
 			f = h.hiddenFault(&call{cmd: cmd, began: b.began})
 		default:
