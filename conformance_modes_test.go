@@ -3,6 +3,7 @@ package fallback_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,7 +53,10 @@ type mode struct {
 	served func(stays bool) (by fallback.Backend, refused bool)
 	// touches says whether the primary hears of a command that may be answered elsewhere.
 	touches bool
-	after   fallback.Backend // which server serves after a call
+	// split: the primary answers the first command of a batch, the neighbour before the call.
+	split  bool
+	shapes []shape          // if not all
+	after  fallback.Backend // which server serves after a call
 }
 
 func byPrimary(bool) (fallback.Backend, bool) { return fallback.Primary, false }
@@ -65,7 +69,13 @@ var modes = []*mode{
 	{name: "primary serves", build: hookedRig, ready: func(*rig) {}, served: byPrimary, touches: true},
 	{name: "over quota", build: overQuotaRig, ready: func(*rig) {}, served: byLocal, after: fallback.Local},
 	{name: "quota hits", build: hookedRig, ready: quotaHits, served: byLocal, touches: true, after: fallback.Local},
+	{
+		name: "quota hits inside", build: hookedRig, ready: quotaHitsInside, served: byLocal, touches: true, after: fallback.Local,
+		split: true, shapes: []shape{pipeline, transaction},
+	},
 }
+
+func (m *mode) takes(as shape) bool { return m.shapes == nil || slices.Contains(m.shapes, as) }
 
 func bareRig(f *field) *rig {
 	r := &rig{gate: &gate{}}
@@ -119,6 +129,12 @@ func quotaHits(r *rig) {
 	r.gate.shut.Store(true)
 }
 
+// quotaHitsInside refuses from the second command on.
+func quotaHitsInside(r *rig) {
+	quotaHits(r)
+	r.gate.pass.Store(1)
+}
+
 // fixture is the data that every call meets, on both servers alike.
 const fixture = `
 redis.call('FLUSHALL')
@@ -157,21 +173,23 @@ func (f *field) lay(t *testing.T, s *sample) (digests [2]string) {
 	return digests
 }
 
-// holds returns the digests of what the servers hold.
-func (f *field) holds(t *testing.T, s *sample) (digests [2]string) {
+// holds returns the digests of what the servers hold, with n1 and without.
+func (f *field) holds(t *testing.T, s *sample) (digests, rest [2]string) {
 	t.Helper()
 	for i, c := range f.control {
 		p := c.Pipeline()
 		digest := p.Do(ctx, "debug", "digest")
+		p.Del(ctx, "n1")
+		without := p.Do(ctx, "debug", "digest")
 		for _, line := range s.cleanup {
 			p.Do(ctx, words(line)...)
 		}
 		if _, err := p.Exec(ctx); err != nil {
 			t.Fatalf("%s: looking at the servers: %v", s.method, err)
 		}
-		digests[i] = digest.String()
+		digests[i], rest[i] = digest.String(), without.String()
 	}
-	return digests
+	return digests, rest
 }
 
 func words(line string) []any {

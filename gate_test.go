@@ -17,6 +17,7 @@ import (
 // connections up.
 type gate struct {
 	shut atomic.Bool
+	pass atomic.Int64 // commands that are let through all the same; their reply is one line
 	seen atomic.Int64 // commands, but for that first one
 }
 
@@ -53,9 +54,16 @@ func (c *gated) Write(p []byte) (int, error) {
 	shut := c.gate.shut.Load()
 	c.request = append(c.request, p...)
 	for n := requestLen(c.request); n > 0; n = requestLen(c.request) {
+		one := c.request[:n]
 		c.request = c.request[n:]
 		c.gate.seen.Add(1)
-		if shut {
+		switch {
+		case !shut:
+		case c.gate.pass.Add(-1) >= 0:
+			if err := c.through(one); err != nil {
+				return 0, err
+			}
+		default:
 			c.replies.WriteString("-" + fallbacktest.ReplyRequests + "\r\n")
 		}
 	}
@@ -63,6 +71,20 @@ func (c *gated) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	return c.Conn.Write(p)
+}
+
+// through has one command answered by the server, ahead of the refusals behind it.
+func (c *gated) through(request []byte) error {
+	if _, err := c.Conn.Write(request); err != nil {
+		return err
+	}
+	for b := []byte{0}; b[0] != '\n'; {
+		if _, err := c.Conn.Read(b); err != nil {
+			return err
+		}
+		c.replies.WriteByte(b[0])
+	}
+	return nil
 }
 
 func (c *gated) Read(p []byte) (int, error) {
