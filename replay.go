@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -52,7 +53,7 @@ func (h *Hook) settle(ctx context.Context, e *era, c *call, err error) error {
 				return nil
 			}
 		} else {
-			f = h.fault(e, c.cmd, c.free(), err)
+			f = h.misread(c, h.fault(e, c.cmd, c.free(), err))
 		}
 		cur := h.hear(ctx, e, f)
 		switch {
@@ -158,6 +159,19 @@ func (h *Hook) hiddenFault(c *call) fault {
 		}
 	}
 	return none
+}
+
+// misread corrects the fault of a command whose error reply go-redis cannot read: all that is left of
+// the reply is that it began as an error does, and what the connection saw tells which one it was.
+func (h *Hook) misread(c *call, f fault) fault {
+	if _, ok := c.cmd.(*redis.MapStringSliceInterfaceCmd); !ok || f.verdict != Answered || isReply(f.err) {
+		return f
+	}
+	seen := h.refusal.Load()
+	if seen == nil || seen.at.Before(c.began) || !strings.HasSuffix(f.err.Error(), "unexpected type -") {
+		return f
+	}
+	return fault{verdict: Limit, err: seen.limit, again: true}
 }
 
 // hear tells the breaker and the switcher what was seen of the primary, and returns the era that
