@@ -47,8 +47,8 @@ type Hook struct {
 	primary side
 	backup  side
 
-	limbos   wire.Set // connections that were never made
-	ears     hub
+	limbos wire.Set // connections that were never made
+	ears   hub
 
 	links    linker
 	root     atomic.Pointer[redis.ProcessHook] // below the hook, of the first client it was added to

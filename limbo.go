@@ -25,7 +25,7 @@ type limbo struct {
 	replies []byte
 	until   time.Time
 	changed chan struct{} // holds one when until has changed
-	closed   chan struct{}
+	closed  chan struct{}
 	once    sync.Once
 }
 

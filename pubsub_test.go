@@ -26,7 +26,7 @@ func heard(t *testing.T, ch <-chan *redis.Message) string {
 	return ""
 }
 
-func nothing(t *testing.T, ch <-chan *redis.Message) {
+func hearsNothing(t *testing.T, ch <-chan *redis.Message) {
 	t.Helper()
 	select {
 	case m := <-ch:
@@ -73,7 +73,7 @@ func TestSubscribersHearBothServers(t *testing.T) {
 			}
 		}
 	}
-	nothing(t, ch)
+	hearsNothing(t, ch)
 	if n := p.h.Status().Subscribers; n != 1 {
 		t.Errorf("%d subscribers, want 1", n)
 	}
@@ -116,7 +116,7 @@ func TestSubscribeOverQuota(t *testing.T) {
 			if heard(t, ch) != "on the primary" || heard(t, also) != "on the primary" {
 				t.Error("not heard after the return")
 			}
-			nothing(t, ch)
+			hearsNothing(t, ch)
 		})
 	}
 }
