@@ -136,12 +136,18 @@ func (b *hub) leave(l *listener) {
 	b.work.put(struct{}{})
 }
 
-// depart is leave for a listener that is made to connect anew: what is said until it is back is kept
-// for it. Its connection has no name by which it could be known again; another one that subscribes to
-// the same is as good.
-func (b *hub) depart(l *listener) {
+// depart is leave for listeners that are made to connect anew: what is said until they are back is kept
+// for them. A connection has no name by which it could be known again, but one that subscribes to the
+// same is as good, if all have heard the same until then: those that leave together, leave at once.
+func (b *hub) depart(all ...*listener) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	for _, l := range all {
+		b.departLocked(l)
+	}
+}
+
+func (b *hub) departLocked(l *listener) {
 	if _, ok := b.listeners[l]; !ok || len(l.wanted) == 0 {
 		return
 	}
@@ -418,6 +424,9 @@ func (b *hub) all() []*listener {
 
 // tell tells the listeners who serves now.
 func (b *hub) tell(serving Backend) {
+	if serving == Primary {
+		b.catchUp()
+	}
 	for _, l := range b.all() {
 		l.follow(serving)
 	}

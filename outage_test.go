@@ -279,3 +279,24 @@ func TestBothServersDown(t *testing.T) {
 
 // The caller's own impatience counts against nobody.
 // Answers that are errors are answers.
+
+// realServers is realPair with everything in one hand.
+type realServers struct {
+	primary, local *redistest.Server
+	rdb, back      *redis.Client
+	h              *fallback.Hook
+	log            *lines
+}
+
+func newRealServers(t *testing.T, opts ...fallback.Option) *realServers {
+	t.Helper()
+	s := &realServers{primary: redistest.Start(t), local: redistest.Start(t), log: &lines{}}
+	s.rdb, s.back = redis.NewClient(s.primary.Options()), s.local.Client(t)
+	s.h = fallback.New(s.back, append([]fallback.Option{fallback.WithLogger(s.log.logger())}, opts...)...)
+	s.rdb.AddHook(s.h)
+	t.Cleanup(func() {
+		_ = s.h.Shutdown(ctx)
+		_ = s.rdb.Close()
+	})
+	return s
+}

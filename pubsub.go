@@ -243,9 +243,6 @@ func (l *listener) refused(frame []byte) {
 
 // follow is told who serves.
 func (l *listener) follow(serving Backend) {
-	if serving == Primary {
-		l.catchUp()
-	}
 	l.hub.mu.Lock()
 	live := make(map[topic]bool, len(l.wanted))
 	for t := range l.wanted {
@@ -265,17 +262,31 @@ func (l *listener) follow(serving Backend) {
 	}
 }
 
-// catchUp subscribes on the primary to what it does not know of yet. A connection whose primary side
-// has ended can only be made anew, by go-redis.
-func (l *listener) catchUp() {
+// catchUp subscribes on the primary to what it does not know of yet. Connections whose primary side has
+// ended can only be made anew, by go-redis.
+func (b *hub) catchUp() {
+	var again []*listener
+	for _, l := range b.all() {
+		if l.catchUp() {
+			again = append(again, l)
+		}
+	}
+	b.depart(again...)
+	for _, l := range again {
+		l.conn.End(io.EOF)
+	}
+}
+
+// catchUp reports that the connection is over, and must be made anew.
+func (l *listener) catchUp() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over {
-		return
+		return false
 	}
 	if l.gone {
-		l.reconnect()
-		return
+		l.over = true
+		return true
 	}
 	missing := map[topicKind][]string{}
 	for _, t := range l.order {
@@ -287,16 +298,7 @@ func (l *listener) catchUp() {
 	for kind, names := range missing {
 		_ = l.conn.Send(array(append([]string{verbs[kind]}, names...)...))
 	}
-}
-
-// reconnect has go-redis make the connection anew. What is said on local meanwhile is kept for it.
-func (l *listener) reconnect() {
-	if l.over {
-		return
-	}
-	l.over = true
-	l.hub.depart(l)
-	l.conn.End(io.EOF)
+	return false
 }
 
 // caughtUp reports that the primary has confirmed all that is wanted.
@@ -333,9 +335,10 @@ func (l *listener) Gone(err error) {
 		}
 		err := h.primary.dialed.Load().reachable(h.cfg.probeTimeout)
 		if err == nil || h.down.Load() {
-			l.mu.Lock()
-			l.reconnect()
-			l.mu.Unlock()
+			if l.catchUp() {
+				l.hub.depart(l)
+				l.conn.End(io.EOF)
+			}
 			return
 		}
 		cur := h.era.Load()
@@ -362,9 +365,7 @@ func (h *Hook) prepareReturn() {
 	h.probing.Add(1) // connections may be made
 	defer h.probing.Add(-1)
 	for deadline := time.Now().Add(returnWait); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
-		for _, l := range h.ears.all() {
-			l.catchUp()
-		}
+		h.ears.catchUp()
 		if h.ears.ready() {
 			return
 		}
