@@ -25,20 +25,26 @@ type batch struct {
 	began time.Time
 
 	// What judge finds.
+	code  bool // scripts or functions by their names
 	kept  bool // never to local: it holds what belongs to one connection or server
 	twice bool // all of it may run twice, in this order
 }
 
 // look finds what must be known before the batch is sent. It stops at the first command that is no
 // read: a hundred looks at a hundred commands are 2 % of what it costs to send them.
-func (b *batch) look() {
+func (b *batch) look(h *Hook) {
 	if n := len(b.cmds); n > 2 {
 		_, multi := b.cmds[0].(*redis.StatusCmd)
 		_, exec := b.cmds[n-1].(*redis.SliceCmd)
 		b.tx = multi && exec && command.Is(b.cmds[0].Args(), "multi") && command.Is(b.cmds[n-1].Args(), "exec")
 	}
 	for _, cmd := range b.cmds {
-		b.raw = b.raw || hidesErrors(cmd)
+		switch cmd := cmd.(type) {
+		case *redis.RawCmd, *redis.RawWriteToCmd, *redis.MapStringSliceInterfaceCmd:
+			b.raw = true
+		case *redis.Cmd, *redis.StringCmd: // EVAL and SCRIPT LOAD, among others
+			h.code.seen(cmd.Args())
+		}
 	}
 	b.reads = !b.tx
 	for _, cmd := range b.cmds {
@@ -57,6 +63,10 @@ func (b *batch) judge(h *Hook) {
 	for _, cmd := range b.inner() {
 		args := cmd.Args()
 		class := command.Of(args)
+		if class.Has(command.Code) {
+			b.code = true
+			h.code.script(args) // remembers it
+		}
 		b.kept = b.kept || class.Any(command.Session|command.Admin) && !(b.seat != nil && movesAlong(args))
 		b.twice = b.twice && !cmd.NoRetry()
 		if h.cfg.repeatable == nil || !h.cfg.repeatable(cmd) {
@@ -185,10 +195,9 @@ func (h *Hook) weighTx(e *era, b *batch, err error, unwritten bool) weighed {
 }
 
 // settleBatch decides what becomes of a batch that did not simply succeed on the primary.
-func (h *Hook) settleBatch(ctx context.Context, e *era, b *batch, err error, unwritten bool) error {
+func (h *Hook) settleBatch(ctx context.Context, e *era, b *batch, part []redis.Cmder, err error, unwritten bool) error {
 	b.judge(h)
 	wait := h.retryBackoff()
-	part := b.inner()
 	for free := 0; ; {
 		w := h.weigh(e, b, part, err, unwritten)
 		cur := h.hear(ctx, e, w.fault)

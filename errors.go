@@ -69,6 +69,9 @@ var (
 	// ErrPartialTransaction is returned when the server ran a part of a transaction: MULTI was
 	// refused and the commands behind it ran one by one, or EXEC ran fewer than were queued.
 	ErrPartialTransaction = errors.New("redis fallback: the server ran only a part of the transaction")
+	// ErrRestartScan is returned by SCAN, HSCAN, SSCAN and ZSCAN with a cursor that the server that
+	// serves now has not given: going on would silently leave out what is there.
+	ErrRestartScan = errors.New("redis fallback: the cursor was given by the other server; restart the scan from 0")
 	// ErrNoClient is returned by Probe before any client carries the hook.
 	ErrNoClient = errors.New("redis fallback: no client carries this hook yet")
 	// ErrClosed is returned by operations on a Hook after Shutdown.

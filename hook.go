@@ -47,8 +47,10 @@ type Hook struct {
 	primary side
 	backup  side
 
-	limbos wire.Set // connections that were never made
-	ears   hub
+	limbos   wire.Set // connections that were never made
+	ears     hub
+	code     library
+	carrying queue[struct{}] // libraries to local
 
 	links    linker
 	root     atomic.Pointer[redis.ProcessHook] // below the hook, of the first client it was added to
@@ -117,7 +119,7 @@ func New(local redis.UniversalClient, opts ...Option) *Hook {
 func newHook(cfg config) *Hook {
 	h := &Hook{cfg: cfg, tripping: make(chan struct{}, 1), plan: health.NewPlan(cfg.health)}
 	h.links.init()
-	h.era.Store(&era{reason: ReasonStart, since: time.Now(), ended: make(chan struct{})})
+	h.era.Store(&era{reason: ReasonStart, since: time.Now(), cursors: &cursors{unlimited: true}, ended: make(chan struct{})})
 	h.primary.name, h.backup.name = cfg.name, "local"
 	h.primary.breaker = breaker.New(cfg.breaker)
 	h.backup.breaker = breaker.New(cfg.breaker)
@@ -129,6 +131,7 @@ func newHook(cfg config) *Hook {
 	h.primary.conns.Subscriber = func(c *wire.Conn) wire.Subscriber { return h.listen(c, false) }
 	h.limbos.Subscriber = func(c *wire.Conn) wire.Subscriber { return h.listen(c, true) }
 	h.ears.init(h)
+	h.carrying.do = h.carryToLocal
 	h.log.do = h.logSwitch
 	h.announce.do = h.tell
 	return h
@@ -178,7 +181,7 @@ func (h *Hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 // process is the one place where it is decided which server a command goes to first.
 func (h *Hook) process(ctx context.Context, in *instance, next redis.ProcessHook, cmd redis.Cmder) error {
 	class := command.Of(cmd.Args())
-	if in.state.Load() != 0 || class.Any(command.Session) {
+	if in.state.Load() != 0 || class.Any(command.Session|command.Cursor|command.Code) {
 		return h.special(ctx, in, next, cmd, class)
 	}
 	return h.ordinary(ctx, call{in: in, next: next, cmd: cmd, class: class, kept: class.Has(command.Admin)})
@@ -231,22 +234,33 @@ func (h *Hook) processPipeline(ctx context.Context, in *instance, next redis.Pro
 }
 
 func (h *Hook) ordinaryBatch(ctx context.Context, b *batch) error {
-	b.look()
+	b.look(h)
 	e := h.era.Load()
 	if e.serving == Local {
 		if b.judge(h); !b.kept {
 			return h.serveBatch(ctx, e, b, b.inner())
 		}
 	}
+	part := b.inner()
+	if e.term != 0 { // nothing of this is needed before the first switch
+		if part = h.dropForeign(e, b, part); len(part) == 0 {
+			return firstErr(b.cmds)
+		}
+		part = b.restore(&h.code, part)
+	}
 	if b.raw {
 		b.began = time.Now()
 	}
-	err, unwritten := b.send(ctx, b.inner())
+	err, unwritten := b.send(ctx, part)
 	if err == nil && !b.raw {
-		h.primary.answered(len(b.inner()))
-		return nil
+		h.primary.answered(len(part))
+		if e.term == 0 {
+			return nil
+		}
+		e.rememberAll(part)
+		return firstErr(b.cmds) // of what was not sent
 	}
-	return h.settleBatch(ctx, e, b, err, unwritten)
+	return h.settleBatch(ctx, e, b, part, err, unwritten)
 }
 
 // repeatable reports whether a command may run twice: as the command table knows it, or the user.

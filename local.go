@@ -42,18 +42,20 @@ func (h *Hook) serveAfter(ctx context.Context, e *era, c *call, cause error) err
 	if !ok {
 		return &Error{Primary: cause, Local: ErrLocalDown}
 	}
-	var err error
-	switch twice := h.repeatable(c.class, c.cmd.Args(), c.cmd); {
-	case c.seat != nil && c.seat.dress.changed:
-		err = c.seat.process(ctx, c.cmd, twice, false)
-	case twice:
-		err = h.local.Process(ctx, c.cmd)
-	default:
-		err = h.onceOnLocal(ctx, c.cmd, func(o *once) error { return h.local.Process(ctx, o) })
+	if e.foreign(c.class, c.cmd) {
+		h.backup.breaker.Done(ticket, breaker.Ignored)
+		return ErrRestartScan
+	}
+	err := h.sendLocal(ctx, c, c.cmd)
+	if err != nil && c.class.Has(command.Code) {
+		err = h.bringCode(ctx, c, err)
 	}
 	verdict := h.localVerdict(ctx, ticket, err)
 	if verdict == Answered {
 		h.backup.answered(1)
+		if err == nil {
+			e.remember(c.class, c.cmd)
+		}
 		if e.reason == ReasonStorage && c.class.Has(command.Deletes) {
 			_ = c.next(ctx, c.cmd.Clone()) // or the primary could never become well
 		}
@@ -63,6 +65,17 @@ func (h *Hook) serveAfter(ctx context.Context, e *era, c *call, cause error) err
 		return err
 	}
 	return &Error{Primary: cause, Local: plainLocal(err)}
+}
+
+// sendLocal sends a command to local, as often as that is safe.
+func (h *Hook) sendLocal(ctx context.Context, c *call, cmd redis.Cmder) error {
+	switch twice := h.repeatable(c.class, cmd.Args(), cmd); {
+	case c.seat != nil && c.seat.dress.changed:
+		return c.seat.process(ctx, cmd, twice, false)
+	case twice:
+		return h.local.Process(ctx, cmd)
+	}
+	return h.onceOnLocal(ctx, cmd, func(o *once) error { return h.local.Process(ctx, o) })
 }
 
 // onceOnLocal sends what must not run twice, one attempt at a time, and again only if the one before

@@ -10,7 +10,7 @@ import (
 // serveBatch answers a part of a batch, or a whole transaction, from local.
 func (h *Hook) serveBatch(ctx context.Context, e *era, b *batch, part []redis.Cmder) error {
 	part = h.withhold(ctx, e, b, part)
-	if len(part) == 0 {
+	if part = h.dropForeign(e, b, part); len(part) == 0 {
 		return h.finish(e, b, nil)
 	}
 	return h.batchOnLocal(ctx, e, b, part)
@@ -21,6 +21,10 @@ func (h *Hook) batchOnLocal(ctx context.Context, e *era, b *batch, part []redis.
 	if !ok {
 		h.bothFailed(e, b, part, ErrLocalDown)
 		return firstErr(b.cmds)
+	}
+	if b.code {
+		part = h.code.withBodies(part, func(*script) bool { return true })
+		h.code.carry(ctx, Local, h.local.Process)
 	}
 	on, err := b.target(ctx, h)
 	switch {
@@ -53,6 +57,7 @@ func (h *Hook) batchOnLocal(ctx context.Context, e *era, b *batch, part []redis.
 		h.bothFailed(e, b, part, plainLocal(worst))
 	}
 	h.backup.answered(len(part))
+	e.rememberAll(part)
 	if e.reason == ReasonStorage {
 		b.deleteOnPrimary(ctx, part)
 	}

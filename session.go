@@ -26,12 +26,23 @@ func (h *Hook) special(ctx context.Context, in *instance, next redis.ProcessHook
 	case in.is(seated), class.Any(command.Session) && in.session():
 		return h.onSession(ctx, in, next, cmd, class)
 	case !class.Any(command.Session):
-		return h.ordinary(ctx, call{in: in, next: next, cmd: cmd, class: class, kept: class.Has(command.Admin)})
+		return h.plainCall(ctx, call{in: in, next: next, cmd: cmd, class: class, kept: class.Has(command.Admin)})
 	case command.Is(args, "watch") && !in.root.Load():
 		// Its EXEC could not be told from a stranger's. The caller's loop begins again.
 		return redis.TxFailedErr
 	}
 	return h.passed(ctx, next, cmd)
+}
+
+// plainCall takes a command that needs no connection of its own.
+func (h *Hook) plainCall(ctx context.Context, c call) error {
+	switch {
+	case c.class.Has(command.Cursor):
+		return h.scan(ctx, c)
+	case c.class.Has(command.Code):
+		return h.runCode(ctx, c)
+	}
+	return h.ordinary(ctx, c)
 }
 
 // setUp passes a command that sets up a connection. It always goes to the primary, as it is, and is
@@ -98,7 +109,7 @@ func (h *Hook) onSession(ctx context.Context, in *instance, next redis.ProcessHo
 	case s.armed:
 		return h.armed(ctx, e, s, next, cmd, class)
 	case !class.Any(command.Session), command.Is(args, "unwatch"), command.Is(args, "exec"), command.Is(args, "discard"):
-		return h.ordinary(ctx, call{in: in, seat: s, next: next, cmd: cmd, class: class, kept: s.fixed || class.Has(command.Admin)})
+		return h.plainCall(ctx, call{in: in, seat: s, next: next, cmd: cmd, class: class, kept: s.fixed || class.Has(command.Admin)})
 	case s.fixed:
 	case command.Is(args, "select"), isClient(args, "setname"):
 		return h.dressed(ctx, e, in, s, next, cmd, class)

@@ -16,7 +16,7 @@ func (h *Hook) batchOnSession(ctx context.Context, b *batch) error {
 	b.seat, b.stays = s, s.fixed
 	e := h.era.Load()
 	if s.armed {
-		b.look()
+		b.look(h)
 		b.judge(h)
 		// Harmless twice or not: an EXEC that may have run must not be reported as failed.
 		b.twice = b.twice && !b.tx

@@ -67,6 +67,7 @@ type era struct {
 	since   time.Time
 	pinned  bool
 	shut    atomic.Bool   // the set-up of a connection has been refused
+	cursors *cursors      // given by the server since it began to serve
 	ended   chan struct{} // closed when the next era has begun
 }
 
@@ -137,10 +138,11 @@ func (h *Hook) changeLocked(from *era, to Backend, reason Reason, cause error, p
 	next := &era{
 		epoch: from.epoch + 1, serving: to, reason: reason, cause: cause,
 		since: now, pinned: pinned, ended: make(chan struct{}),
-		term: from.term,
+		term: from.term, cursors: from.cursors,
 	}
 	if to != from.serving {
 		next.term++
+		next.cursors = &cursors{}
 	}
 	if h.probeTimer != nil {
 		h.probeTimer.Stop()

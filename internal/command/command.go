@@ -25,6 +25,10 @@ const (
 	Script
 	// Deletes makes room: it removes data and adds none.
 	Deletes
+	// Cursor goes on where the reply of an earlier call ended, on the server that gave it.
+	Cursor
+	// Code loads code on the server, or runs some that is there by its name or hash.
+	Code
 )
 
 // Has reports whether c has all of the given properties.

@@ -12,14 +12,14 @@ const container Class = 1 << 15
 // missing here is treated as a write that must not run twice, which is always safe.
 var byName = build(map[Class]string{
 	Read: `get mget strlen getrange substr lcs exists type ttl pttl expiretime pexpiretime keys
-		randomkey scan dump touch object dbsize echo ping time lastsave role info command
+		randomkey dump touch object dbsize echo ping time lastsave role info command
 		getbit bitcount bitpos bitfield_ro
-		hget hmget hgetall hkeys hvals hlen hexists hstrlen hrandfield hscan
+		hget hmget hgetall hkeys hvals hlen hexists hstrlen hrandfield
 		httl hpttl hexpiretime hpexpiretime
 		lindex llen lpos lrange
-		scard sismember smismember smembers srandmember sinter sintercard sunion sdiff sscan
+		scard sismember smismember smembers srandmember sinter sintercard sunion sdiff
 		zcard zcount zlexcount zrange zrangebyscore zrangebylex zrevrange zrevrangebyscore
-		zrevrangebylex zrank zrevrank zscore zmscore zrandmember zinter zintercard zunion zdiff zscan
+		zrevrangebylex zrank zrevrank zscore zmscore zrandmember zinter zintercard zunion zdiff
 		geodist geohash geopos geosearch georadius_ro georadiusbymember_ro
 		xlen xrange xrevrange xpending pfcount sort_ro
 		json.get json.mget json.type json.strlen json.arrlen json.objlen json.objkeys json.arrindex
@@ -38,8 +38,10 @@ var byName = build(map[Class]string{
 
 	Blocking: `blpop brpop brpoplpush blmove blmpop bzpopmin bzpopmax bzmpop xreadgroup`,
 
-	Read | Script: `eval_ro evalsha_ro fcall_ro`,
-	Script:        `eval evalsha fcall`,
+	Read | Cursor: `scan hscan sscan zscan`,
+
+	Read | Script | Code: `eval_ro evalsha_ro fcall_ro`,
+	Script | Code:        `eval evalsha fcall`,
 
 	Deletes: `del unlink hdel hgetdel srem zrem zremrangebyrank zremrangebyscore zremrangebylex
 		getdel xdel xtrim lrem lpop rpop lmpop spop zpopmin zpopmax zmpop flushdb flushall`,
@@ -59,20 +61,20 @@ var byName = build(map[Class]string{
 	"config resetstat": Admin,
 	"config help":      Read,
 
-	"script load":   Judged,
+	"script load":   Judged | Code,
 	"script exists": Read,
 	"script help":   Read,
 	"script flush":  Admin,
 	"script kill":   Admin,
 	"script debug":  Session,
 
-	"function load":    Judged,
+	"function load":    Judged | Code,
 	"function list":    Read,
 	"function dump":    Read,
 	"function stats":   Read,
 	"function help":    Read,
 	"function kill":    Admin,
-	"function delete":  0,
+	"function delete":  Code,
 	"function flush":   0,
 	"function restore": 0,
 
