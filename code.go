@@ -22,8 +22,11 @@ type library struct {
 	hashes  sync.Map     // hash -> *script
 	waiting atomic.Int64 // scripts that only local has
 
-	mu   sync.Mutex
-	libs map[string]*functions // by the name of their library
+	carrying sync.Mutex // held while libraries are loaded
+
+	mu       sync.Mutex            // protects all below
+	libs     map[string]*functions // by their names
+	reloaded [2]time.Time          // by Backend
 }
 
 type script struct {
@@ -166,7 +169,7 @@ func (l *library) withBody(cmd redis.Cmder) redis.Cmder {
 func unknownScript(err error) bool { return err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") }
 
 func unknownFunction(err error) bool {
-	return err != nil && redis.HasErrorPrefix(err, "ERR Function not found")
+	return err != nil && redis.HasErrorPrefix(err, "Function not found")
 }
 
 // runCode takes a command that loads code, or runs some by name.
@@ -186,14 +189,14 @@ func (h *Hook) runCode(ctx context.Context, c call) error {
 		full := c
 		full.cmd = h.code.withBody(c.cmd)
 		err = h.ordinary(ctx, full)
-	case by == Primary && unknownFunction(err) && h.code.carry(ctx, Primary, c.next):
+	case by == Primary && unknownFunction(err) && h.code.missed(ctx, Primary, c.next):
 		c.cmd.SetErr(nil)
 		err = h.ordinary(ctx, c)
 	}
 	if err != nil {
 		return err
 	}
-	if s != nil && (c.class.Has(command.Script) != callsByHash(args)) {
+	if s != nil && !callsByHash(args) {
 		h.code.loaded(s, by)
 	}
 	if command.Is(args, "function") {
@@ -247,27 +250,51 @@ func libraryName(code string) string {
 	return ""
 }
 
-// carry loads on a server the libraries that only the other one has, and reports whether there were
-// some.
-func (l *library) carry(ctx context.Context, to Backend, process redis.ProcessHook) bool {
+// carry loads on a server the libraries that only the other one has.
+func (l *library) carry(ctx context.Context, to Backend, process redis.ProcessHook) {
 	l.mu.Lock()
-	missing := map[string]*functions{}
-	for name, f := range l.libs {
+	var missing []*functions
+	for _, f := range l.libs {
 		if !f.on[to] {
-			missing[name] = f
+			missing = append(missing, f)
 		}
 	}
 	l.mu.Unlock()
-	some := false
+	if len(missing) == 0 {
+		return
+	}
+	l.carrying.Lock() // whoever comes second finds them there
+	defer l.carrying.Unlock()
 	for _, f := range missing {
-		if process(ctx, redis.NewStringCmd(ctx, "function", "load", "replace", f.code)) == nil {
+		l.mu.Lock()
+		there := f.on[to]
+		l.mu.Unlock()
+		if !there && process(ctx, redis.NewStringCmd(ctx, "function", "load", "replace", f.code)) == nil {
 			l.mu.Lock()
 			f.on[to] = true
 			l.mu.Unlock()
-			some = true
 		}
 	}
-	return some
+}
+
+// missed is told that a server does not have a function, and reports whether to ask again: a library
+// that should be there may be on its way, or was lost with the server's data. Then all are loaded
+// again, but not for every function that nobody has.
+func (l *library) missed(ctx context.Context, on Backend, process redis.ProcessHook) bool {
+	l.mu.Lock()
+	known, all := len(l.libs) > 0, true
+	for _, f := range l.libs {
+		all = all && f.on[on]
+	}
+	if all && time.Since(l.reloaded[on]) > 10*time.Second {
+		l.reloaded[on] = time.Now()
+		for _, f := range l.libs {
+			f.on[on] = false
+		}
+	}
+	l.mu.Unlock()
+	l.carry(ctx, on, process)
+	return known
 }
 
 // carryToLocal is what happens to a library that was loaded on the primary, off the caller's path.
@@ -288,7 +315,7 @@ func (h *Hook) bringCode(ctx context.Context, c *call, err error) error {
 		}
 		c.cmd.SetErr(nil)
 		return h.sendLocal(ctx, c, full)
-	case unknownFunction(err) && h.code.carry(ctx, Local, h.local.Process):
+	case unknownFunction(err) && h.code.missed(ctx, Local, h.local.Process):
 		c.cmd.SetErr(nil)
 		return h.sendLocal(ctx, c, c.cmd)
 	}
