@@ -58,6 +58,7 @@ type Hook struct {
 	localSeen  atomic.Int64 // when local last answered, ns since 1970
 	refusal    atomic.Pointer[seenRefusal]
 	denied     atomic.Uint64 // epoch+1 in which a denial was logged
+	besides    atomic.Uint64 // the same of a command of a full duplex
 	localGone  atomic.Bool   // and that was logged
 
 	trips, returns, refused, withheld, lost atomic.Int64
@@ -121,6 +122,7 @@ func newHook(cfg config) *Hook {
 		s.conns.Silent = func(since time.Time) { h.suspect(s, since) }
 	}
 	h.primary.conns.Refusal = h.sawRefusal
+	h.primary.conns.Failed = onStream
 	h.log.do = h.logSwitch
 	h.announce.do = h.tell
 	return h
@@ -143,7 +145,7 @@ func (h *Hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		return nil // which go-redis ignores
 	}
 	in := h.links.process()
-	if h.root.CompareAndSwap(nil, &next) {
+	if !in.alone && h.root.CompareAndSwap(nil, &next) {
 		in.root = true
 		h.watchLocal()
 	}
@@ -172,6 +174,9 @@ func (h *Hook) process(ctx context.Context, in *instance, next redis.ProcessHook
 	}
 	if in.handshake.Load() {
 		return h.session(ctx, in, next, cmd) // OnConnect, on a connection that is being set up
+	}
+	if in.alone {
+		return h.processAlone(ctx, in, next, cmd)
 	}
 	kept := in.kept.Load() || class.Has(command.Admin)
 	e := h.era.Load()

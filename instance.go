@@ -1,6 +1,8 @@
 package fallback
 
 import (
+	"bytes"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,7 +12,8 @@ import (
 // Watch, or the set-up of one connection. go-redis names none of them; they are told apart by what is
 // sent through them first.
 type instance struct {
-	root bool // of a client: its connections come from a pool, no session belongs to it
+	root  bool // of a client: its connections come from a pool, no session belongs to it
+	alone bool // go-redis built its ProcessHook for one call: see beside.go
 
 	kept      atomic.Bool // everything sent through it stays on the primary
 	handshake atomic.Bool // it sets up a connection
@@ -37,14 +40,18 @@ func (in *instance) executed(err error) {
 
 // linker finds the closures that belong together. go-redis builds the four of one set back to back,
 // on one goroutine: dial, process, pipeline, transaction. While a set is being built the others wait,
-// for a few hundred nanoseconds; a set that does not go on is given up after a while, and marked as
-// unsure, as is everything that does not fit the order.
+// for a few microseconds; a set that does not go on is given up after a while, and marked as unsure, as
+// is everything that does not fit the order.
+//
+// A closure for one call alone, as an autopipeline has one built for each of its batches, may be built
+// beside a set: the goroutine tells it from one of the set.
 type linker struct {
 	building chan struct{} // holds one while a set is being built
 
 	mu   sync.Mutex
 	cur  *instance
-	step int // closures built of cur
+	step int    // closures built of cur
+	on   string // the goroutine that builds cur
 }
 
 // stuck is how long a set may take before the next one no longer waits for it.
@@ -69,7 +76,7 @@ func (l *linker) begin() {
 	if l.cur != nil {
 		l.cur.unsure.Store(true)
 	}
-	l.cur, l.step = &instance{}, 1
+	l.cur, l.step, l.on = &instance{}, 1, goroutine()
 }
 
 // process is called by the second.
@@ -82,13 +89,15 @@ func (l *linker) take(from, to int) *instance {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	in := l.cur
-	if in == nil || l.step < from || l.step > to {
-		// Alone, as go-redis builds one for a single call, or out of order.
-		if in != nil {
-			in.unsure.Store(true)
-			l.endLocked()
-		}
-		in = &instance{}
+	if in == nil || l.on != goroutine() {
+		in = &instance{alone: true}
+		in.unsure.Store(true)
+		return in
+	}
+	if l.step < from || l.step > to { // out of order
+		in.unsure.Store(true)
+		l.endLocked()
+		in = &instance{alone: true}
 		in.unsure.Store(true)
 		return in
 	}
@@ -99,9 +108,19 @@ func (l *linker) take(from, to int) *instance {
 }
 
 func (l *linker) endLocked() {
-	l.cur, l.step = nil, 0
+	l.cur, l.step, l.on = nil, 0, ""
 	select {
 	case <-l.building:
 	default:
 	}
+}
+
+// goroutine returns what names the calling goroutine, for a microsecond.
+func goroutine() string {
+	var buf [40]byte // "goroutine 18446744073709551615 ["
+	text := buf[:runtime.Stack(buf[:], false)]
+	if i := bytes.IndexByte(text, '['); i > 0 {
+		text = text[:i]
+	}
+	return string(text)
 }

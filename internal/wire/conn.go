@@ -40,6 +40,7 @@ type Conn struct {
 	heard atomic.Int64 // the value of asked of the last wait that ended with bytes
 
 	turn   atomic.Bool // the last thing that happened was a reply
+	taken  atomic.Bool // taken from the pool, and nothing written since
 	first  atomic.Bool // the next bytes are the first of a reply
 	spent  atomic.Bool // must not be used for another request
 	killed atomic.Pointer[error]
@@ -60,6 +61,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 // SetDeadline is what the pool uses to clear deadlines before it looks at the socket.
 func (c *Conn) SetDeadline(t time.Time) error {
 	c.until = t
+	c.taken.Store(t.IsZero())
 	return c.Conn.SetDeadline(t)
 }
 
@@ -103,15 +105,17 @@ func (c *Conn) read(p []byte) (int, error) {
 			return n, c.reason(err)
 		}
 		now := time.Now()
-		if !errors.Is(err, os.ErrDeadlineExceeded) || wait <= 0 || c.killed.Load() != nil {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || c.killed.Load() != nil {
 			return n, c.reason(err)
 		}
 		if !c.until.IsZero() && !now.Before(c.until) {
 			c.set.gaveUp(c.asked.Load())
 			return n, c.reason(err)
 		}
-		c.set.Silent(time.Unix(0, c.asked.Load()))
-		wait = min(2*wait, maxWait)
+		if wait > 0 {
+			c.set.Silent(time.Unix(0, c.asked.Load()))
+			wait = min(2*wait, maxWait)
+		}
 		if err := c.Conn.SetReadDeadline(c.sooner(now, wait)); err != nil {
 			return 0, c.reason(err)
 		}
@@ -126,8 +130,12 @@ func (c *Conn) refusal(p []byte) {
 
 // Write sends p, unless the connection is known to be of no use before the first byte is sent.
 func (c *Conn) Write(p []byte) (int, error) {
+	taken := c.taken.Swap(false)
 	if c.turn.Swap(false) {
-		if c.spent.Load() || c.ended() {
+		if c.spent.Load() || (taken || c.asked.Load() == c.heard.Load()) && c.ended() {
+			if taken && c.killed.Load() == nil {
+				return 0, ErrStale
+			}
 			return 0, c.reason(ErrStale)
 		}
 		c.first.Store(true)
@@ -155,10 +163,14 @@ func (c *Conn) kill(err error) {
 
 // reason returns why the connection was killed in place of what that made of its next operation.
 func (c *Conn) reason(err error) error {
-	if err != nil {
-		if why := c.killed.Load(); why != nil {
-			return *why
-		}
+	if err == nil {
+		return nil
+	}
+	if why := c.killed.Load(); why != nil {
+		return *why
+	}
+	if c.set.Failed != nil {
+		return c.set.Failed(err)
 	}
 	return err
 }
@@ -166,12 +178,19 @@ func (c *Conn) reason(err error) error {
 // ended reports whether the server has closed the connection, where go-redis' pool cannot see it
 // because the socket is a layer below. An end that was announced, by an alert of TLS, stands in the
 // socket as bytes, with the end itself behind them: reading is the only way to tell it from a push
-// or a session ticket. Nobody reads between a reply and the next request.
+// or a session ticket. Nobody reads between a reply and the next request, but for a full duplex, whose
+// reader may begin to wait at this moment: it gets a deadline back.
 func (c *Conn) ended() bool {
 	if c.peek == nil || !c.readMu.TryLock() {
 		return false
 	}
 	defer c.readMu.Unlock()
+	asked := c.asked.Load()
+	defer func() {
+		if c.asked.Load() != asked {
+			_ = c.Conn.SetReadDeadline(time.Now().Add(max(c.set.Silence, time.Second)))
+		}
+	}()
 	_ = c.Conn.SetReadDeadline(time.Time{}) // one that has passed would fail the look itself
 	for wait := 2 * time.Millisecond; ; wait *= 2 {
 		pending, gone := peek(c.peek)

@@ -1,0 +1,52 @@
+package fallback_test
+
+import (
+	"context"
+	"net"
+	"testing"
+
+	"github.com/redis-fallback/fallback"
+	"github.com/redis/go-redis/v9"
+)
+
+// A closure for one call, as an autopipeline has one built for each batch, does not take the place of
+// one of a Watch that is being built at that time: its EXEC would go where its WATCH is not.
+func TestClosuresOfOneCallDoNotMixWithASet(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	dial := func(context.Context, string, string) (net.Conn, error) { return nil, nil }
+	one := func(context.Context, redis.Cmder) error { return nil }
+	many := func(context.Context, []redis.Cmder) error { return nil }
+	stranger := func() {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			p.h.ProcessHook(one)
+			p.h.ProcessPipelineHook(many)
+		}()
+		<-done
+	}
+
+	p.h.DialHook(dial)
+	stranger()
+	process := p.h.ProcessHook(one)
+	stranger()
+	p.h.ProcessPipelineHook(many)
+	stranger()
+	var execs int
+	tx := p.h.ProcessPipelineHook(func(context.Context, []redis.Cmder) error {
+		execs++
+		return nil
+	})
+
+	if err := process(ctx, redis.NewStatusCmd(ctx, "watch", "k")); err != nil {
+		t.Fatalf("WATCH: %v", err)
+	}
+	p.h.Pin(fallback.Local)
+	err := tx(ctx, []redis.Cmder{
+		redis.NewStatusCmd(ctx, "multi"), redis.NewIntCmd(ctx, "incr", "k"), redis.NewSliceCmd(ctx, "exec"),
+	})
+	if err != nil || execs != 1 || p.local.Count("INCR") != 0 {
+		t.Errorf("EXEC left the connection of its WATCH: %v; %d on the primary, %d on local", err, execs, p.local.Count("INCR"))
+	}
+}
