@@ -143,3 +143,22 @@ func TestOursTwiceRunsOnce(t *testing.T) {
 	}
 }
 
+// What must not run twice is sent in a wrapper, which keeps go-redis from repeating it. Reads are not.
+func TestHookAfterOursMeetsAWrapper(t *testing.T) {
+	t.Parallel()
+	types := map[string]bool{}
+	p := between(t, nil, func(next redis.ProcessHook, ctx context.Context, cmd redis.Cmder) error {
+		switch cmd.(type) {
+		case *redis.IntCmd, *redis.StringCmd:
+			types[cmd.Name()] = true
+		default:
+			types[cmd.Name()] = false
+		}
+		return next(ctx, cmd)
+	})
+	p.rdb.Incr(ctx, "n")
+	p.rdb.Get(ctx, "n")
+	if bare, seen := types["incr"]; bare || !seen || !types["get"] {
+		t.Errorf("as they are: %v; tell docs/go-redis.md", types)
+	}
+}

@@ -184,9 +184,8 @@ func TestHandedOverConnectionsAreOurs(t *testing.T) {
 	if _, err := rdb.Get(ctx, "move").Result(); err != redis.Nil { //nolint:errorlint // untouched
 		t.Fatalf("the command that was told to move: %v", err)
 	}
-	dials := h.Status().Primary.Dials
 	eventually(t, "the hand-over", func() bool { return rdb.Get(ctx, "where").Val() == "next" })
-	if st := h.Status(); st.Primary.Dials <= dials || st.Primary.Failed != 0 || st.Serving != fallback.Primary {
-		t.Errorf("%d dials, %d before the hand-over: %+v", st.Primary.Dials, dials, st)
+	if st := h.Status(); st.Primary.Dials < 2 || st.Primary.Failed != 0 || st.Serving != fallback.Primary {
+		t.Errorf("the dial of the hand-over did not pass the hook: %+v", st)
 	}
 }
