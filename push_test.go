@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redis-fallback/fallback"
 	"github.com/redis-fallback/fallback/internal/redistest"
@@ -184,7 +185,10 @@ func TestHandedOverConnectionsAreOurs(t *testing.T) {
 	if _, err := rdb.Get(ctx, "move").Result(); err != redis.Nil { //nolint:errorlint // untouched
 		t.Fatalf("the command that was told to move: %v", err)
 	}
-	eventually(t, "the hand-over", func() bool { return rdb.Get(ctx, "where").Val() == "next" })
+	eventually(t, "the hand-over", func() bool {
+		time.Sleep(100 * time.Millisecond) // go-redis does not bear its connection being asked for meanwhile
+		return rdb.Get(ctx, "where").Val() == "next"
+	})
 	if st := h.Status(); st.Primary.Dials < 2 || st.Primary.Failed != 0 || st.Serving != fallback.Primary {
 		t.Errorf("the dial of the hand-over did not pass the hook: %+v", st)
 	}

@@ -35,7 +35,7 @@ type Conn struct {
 	raw  net.Conn        // the lowest layer that can be reached
 	peek syscall.RawConn // of raw, where Conn is a layer above it; else nil
 
-	until time.Time    // the reader's own deadline
+	until atomic.Int64 // the reader's own deadline, in ns since start; 0: none
 	asked atomic.Int64 // when the reader began to wait, in ns since 1970
 	heard atomic.Int64 // the value of asked of the last wait that ended with bytes
 
@@ -53,23 +53,41 @@ type Conn struct {
 // SetReadDeadline keeps the reader's deadline, and sets the shorter one that shows silence.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	now := time.Now()
-	c.until = t
+	c.until.Store(deadline(t))
 	c.asked.Store(now.UnixNano())
 	return c.Conn.SetReadDeadline(c.sooner(now, c.set.Silence))
 }
 
-// SetDeadline is what the pool uses to clear deadlines before it looks at the socket.
+// SetDeadline is what the pool uses to clear deadlines before it looks at the socket. Now and then it
+// looks at one that is just being set up again, for a hand-over.
 func (c *Conn) SetDeadline(t time.Time) error {
-	c.until = t
+	c.until.Store(deadline(t))
 	c.taken.Store(t.IsZero())
 	return c.Conn.SetDeadline(t)
 }
 
 func (c *Conn) sooner(now time.Time, wait time.Duration) time.Time {
-	if wait > 0 && (c.until.IsZero() || c.until.Sub(now) > wait) {
+	until := c.until.Load()
+	if wait > 0 && (until == 0 || until-int64(now.Sub(start)) > int64(wait)) {
 		return now.Add(wait)
 	}
-	return c.until
+	if until == 0 {
+		return time.Time{}
+	}
+	return start.Add(time.Duration(until))
+}
+
+// start is when the process did, nearly.
+var start = time.Now()
+
+func deadline(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	if d := int64(t.Sub(start)); d != 0 {
+		return d
+	}
+	return 1
 }
 
 // Read reads as the connection below does, and calls Silent when nothing comes.
@@ -108,7 +126,7 @@ func (c *Conn) read(p []byte) (int, error) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) || c.killed.Load() != nil {
 			return n, c.reason(err)
 		}
-		if !c.until.IsZero() && !now.Before(c.until) {
+		if until := c.until.Load(); until != 0 && int64(now.Sub(start)) >= until {
 			c.set.gaveUp(c.asked.Load())
 			return n, c.reason(err)
 		}
