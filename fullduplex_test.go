@@ -257,3 +257,26 @@ func TestFullDuplexPipelineLosesAReplyOnce(t *testing.T) {
 		}
 	}
 }
+
+// A connection that the server has closed while full duplex did not hold it costs no error.
+func TestFullDuplexOnAStaleConnection(t *testing.T) {
+	t.Parallel()
+	for _, opts := range [][]fallbacktest.Option{nil, {fallbacktest.WithTLS()}} {
+		p := pairOf(t, fallbacktest.Run(t, opts...), fallbacktest.Run(t), nil)
+		o := redis.DefaultBlockingAutoPipelineOptions()
+		o.FullDuplex, o.FullDuplexIdleTimeout = true, time.Millisecond
+		ap, err := p.rdb.AutoPipelineWithOptions(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 5 {
+			if n, err := ap.Incr(ctx, "n").Result(); err != nil || n != int64(i+1) || number(t, p.primary, "n") != i+1 {
+				t.Errorf("TLS %v: %d, %v", opts != nil, n, err)
+			}
+			time.Sleep(50 * time.Millisecond) // given back to the pool
+			p.primary.Cut()
+			eventually(t, "the end of the connections", func() bool { return p.primary.Connections() == 0 })
+		}
+		_ = ap.Close()
+	}
+}
