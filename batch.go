@@ -15,6 +15,9 @@ type batch struct {
 	next redis.ProcessPipelineHook
 	cmds []redis.Cmder // of a transaction: MULTI, the commands, EXEC
 
+	seat  *seat // of a Conn or a Watch in a state of its own
+	stays bool  // whatever is in it, it goes to the primary
+
 	// What look finds.
 	tx    bool
 	raw   bool // some commands hide error replies in their values
@@ -50,11 +53,11 @@ func (b *batch) look() {
 // judge finds what must be known to send a part of the batch again, or elsewhere.
 func (b *batch) judge(h *Hook) {
 	var repeat command.Repeat
-	b.kept, b.twice = b.in.kept.Load(), true
+	b.kept, b.twice = b.stays, true
 	for _, cmd := range b.inner() {
 		args := cmd.Args()
 		class := command.Of(args)
-		b.kept = b.kept || class.Any(command.Session|command.Admin)
+		b.kept = b.kept || class.Any(command.Session|command.Admin) && !(b.seat != nil && movesAlong(args))
 		b.twice = b.twice && !cmd.NoRetry()
 		if h.cfg.repeatable == nil || !h.cfg.repeatable(cmd) {
 			repeat.Add(class, args)
@@ -245,9 +248,6 @@ func (h *Hook) show(e *era, b *batch) {
 // finish ends a batch whose commands are settled, and returns its error.
 func (h *Hook) finish(e *era, b *batch, err error) error {
 	h.show(e, b)
-	if b.tx {
-		b.in.executed(err)
-	}
 	if err != nil && !isReply(err) {
 		return h.plain(e, err) // of all of it, as go-redis returns it
 	}

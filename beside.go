@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis-fallback/fallback/internal/command"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -35,21 +34,19 @@ func (spentContext) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (spentContext) Done() <-chan struct{}       { return closed }
 func (spentContext) Err() error                  { return errSpent }
 
-// processAlone is process for a closure that was built for one call.
-func (h *Hook) processAlone(ctx context.Context, in *instance, next redis.ProcessHook, cmd redis.Cmder) error {
-	args := cmd.Args()
-	class := command.Of(args)
-	c := call{in: in, next: next, cmd: cmd, class: class, kept: class.Has(command.Admin), sent: cmd, began: time.Now()}
-	if !h.repeatable(class, args, cmd) {
-		c.once = &once{Cmder: cmd}
+// alone is ordinary for a closure that was built for one call.
+func (h *Hook) alone(ctx context.Context, c call) error {
+	c.sent, c.began = c.cmd, time.Now()
+	if !h.repeatable(c.class, c.cmd.Args(), c.cmd) {
+		c.once = &once{Cmder: c.cmd}
 		c.sent = c.once
 	}
 	e := h.era.Load()
 	if e.serving == Local && !c.kept {
 		return h.serveAlone(ctx, e, &c)
 	}
-	err := next(ctx, c.sent)
-	if err == redis.Nil || err == nil && !hidesErrors(cmd) { //nolint:errorlint // as go-redis returns it
+	err := c.next(ctx, c.sent)
+	if err == redis.Nil || err == nil && !hidesErrors(c.cmd) { //nolint:errorlint // as go-redis returns it
 		h.primary.answered(1)
 		return err
 	}
@@ -92,7 +89,7 @@ func (h *Hook) serveAlone(ctx context.Context, e *era, c *call) error {
 	err := c.next(spentContext{ctx}, look)
 	if !look.written.Load() && errors.Is(err, errSpent) {
 		c.cmd.SetErr(nil)
-		return h.serve(ctx, e, c.in, c.next, c.cmd)
+		return h.serve(ctx, e, c)
 	}
 	c.ran = true
 	var f fault

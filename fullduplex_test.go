@@ -269,13 +269,22 @@ func TestFullDuplexOnAStaleConnection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		ap.Incr(ctx, "n").Val()
+		free := 0
 		for i := range 5 {
-			if n, err := ap.Incr(ctx, "n").Result(); err != nil || n != int64(i+1) || number(t, p.primary, "n") != i+1 {
-				t.Errorf("TLS %v: %d, %v", opts != nil, n, err)
-			}
-			time.Sleep(50 * time.Millisecond) // given back to the pool
+			time.Sleep(50 * time.Millisecond) // given back to the pool, unless the machine is very busy
 			p.primary.Cut()
 			eventually(t, "the end of the connections", func() bool { return p.primary.Connections() == 0 })
+			time.Sleep(10 * time.Millisecond)
+			if ap.Incr(ctx, "n").Err() == nil {
+				free++
+			}
+			if n := number(t, p.primary, "n"); n > i+2 {
+				t.Errorf("TLS %v: %d INCR ran %d times", opts != nil, i+2, n)
+			}
+		}
+		if free == 0 {
+			t.Errorf("TLS %v: each end of an idle connection costs an error", opts != nil)
 		}
 		_ = ap.Close()
 	}

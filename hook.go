@@ -62,6 +62,7 @@ type Hook struct {
 	localGone  atomic.Bool   // and that was logged
 
 	trips, returns, refused, withheld, lost atomic.Int64
+	sessions                                atomic.Int64 // connections of local that a Watch or a Conn holds
 
 	log      queue[Event]
 	announce queue[Event]
@@ -133,8 +134,9 @@ func (h *Hook) DialHook(next redis.DialHook) redis.DialHook {
 	if h.off {
 		return nil // which go-redis ignores
 	}
-	h.links.begin()
+	in := h.links.begin()
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		in.dialed()
 		return h.dial(ctx, network, addr, next)
 	}
 }
@@ -145,8 +147,11 @@ func (h *Hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		return nil // which go-redis ignores
 	}
 	in := h.links.process()
-	if !in.alone && h.root.CompareAndSwap(nil, &next) {
-		in.root = true
+	in.next = next
+	if h.root.CompareAndSwap(nil, &next) {
+		in.root.Store(true) // nothing but AddHook can come first
+		in.state.Store(0)
+		h.checkOrder(in)
 		h.watchLocal()
 	}
 	return func(ctx context.Context, cmd redis.Cmder) error {
@@ -167,32 +172,35 @@ func (h *Hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 
 // process is the one place where it is decided which server a command goes to first.
 func (h *Hook) process(ctx context.Context, in *instance, next redis.ProcessHook, cmd redis.Cmder) error {
-	args := cmd.Args()
-	class := command.Of(args)
-	if class.Any(command.Session) {
-		return h.session(ctx, in, next, cmd)
+	class := command.Of(cmd.Args())
+	if in.state.Load() != 0 || class.Any(command.Session) {
+		return h.special(ctx, in, next, cmd, class)
 	}
-	if in.handshake.Load() {
-		return h.session(ctx, in, next, cmd) // OnConnect, on a connection that is being set up
-	}
-	if in.alone {
-		return h.processAlone(ctx, in, next, cmd)
-	}
-	kept := in.kept.Load() || class.Has(command.Admin)
+	return h.ordinary(ctx, call{in: in, next: next, cmd: cmd, class: class, kept: class.Has(command.Admin)})
+}
+
+// ordinary takes a command that needs no connection of its own, or has what it needs in its instance's
+// seat. One that is kept goes to the primary, whoever serves.
+func (h *Hook) ordinary(ctx context.Context, c call) error {
 	e := h.era.Load()
-	if e.serving == Local && !kept {
-		return h.serve(ctx, e, in, next, cmd)
+	if e.serving == Local && !c.kept {
+		return h.serve(ctx, e, &c)
 	}
-	c := call{in: in, next: next, cmd: cmd, class: class, kept: kept, sent: cmd}
-	if !h.repeatable(class, args, cmd) {
-		c.once = &once{Cmder: cmd}
+	if c.seat != nil {
+		if err := c.seat.dressPrimary(ctx, c.next); err != nil {
+			return h.plain(e, err)
+		}
+	}
+	c.sent = c.cmd
+	if !h.repeatable(c.class, c.cmd.Args(), c.cmd) {
+		c.once = &once{Cmder: c.cmd}
 		c.sent = c.once
 	}
-	if hidesErrors(cmd) {
+	if hidesErrors(c.cmd) {
 		c.began = time.Now()
 	}
-	err := next(ctx, c.sent)
-	if err == redis.Nil || err == nil && !hidesErrors(cmd) { //nolint:errorlint // as go-redis returns it
+	err := c.next(ctx, c.sent)
+	if err == redis.Nil || err == nil && !hidesErrors(c.cmd) { //nolint:errorlint // as go-redis returns it
 		h.primary.answered(1)
 		return err
 	}
@@ -201,15 +209,28 @@ func (h *Hook) process(ctx context.Context, in *instance, next redis.ProcessHook
 
 // processPipeline is the same for a pipeline or a transaction.
 func (h *Hook) processPipeline(ctx context.Context, in *instance, next redis.ProcessPipelineHook, cmds []redis.Cmder) error {
-	if in.handshake.Load() {
-		return h.setUpPipeline(ctx, next, cmds)
-	}
 	b := batch{in: in, next: next, cmds: cmds}
+	if in.state.Load() != 0 {
+		in.state.And(^fresh)
+		switch {
+		case in.is(handshake):
+			return h.setUpPipeline(ctx, next, cmds)
+		case in.is(seated):
+			return h.batchOnSession(ctx, &b)
+		}
+	}
+	if in.whole.Load() && !in.root.Load() && in.session() && b.holdsSession() {
+		return h.batchOnSession(ctx, &b)
+	}
+	return h.ordinaryBatch(ctx, &b)
+}
+
+func (h *Hook) ordinaryBatch(ctx context.Context, b *batch) error {
 	b.look()
 	e := h.era.Load()
 	if e.serving == Local {
 		if b.judge(h); !b.kept {
-			return h.serveBatch(ctx, e, &b, b.inner())
+			return h.serveBatch(ctx, e, b, b.inner())
 		}
 	}
 	if b.raw {
@@ -218,12 +239,9 @@ func (h *Hook) processPipeline(ctx context.Context, in *instance, next redis.Pro
 	err, unwritten := b.send(ctx, b.inner())
 	if err == nil && !b.raw {
 		h.primary.answered(len(b.inner()))
-		if b.tx {
-			in.executed(nil)
-		}
 		return nil
 	}
-	return h.settleBatch(ctx, e, &b, err, unwritten)
+	return h.settleBatch(ctx, e, b, err, unwritten)
 }
 
 // repeatable reports whether a command may run twice: as the command table knows it, or the user.

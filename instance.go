@@ -6,36 +6,73 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// What an instance is in. 0 is the state of nearly all calls: nothing to remember.
+const (
+	fresh     uint32 = 1 << iota // nothing has been sent through it
+	handshake                    // it sets up a connection
+	seated                       // its connection is in a state of its own: see seat
+	alone                        // it was built for one call: see beside.go
 )
 
 // instance is one set of closures that go-redis has built: the client's own, or that of a Conn, a
-// Watch, or the set-up of one connection. go-redis names none of them; they are told apart by what is
-// sent through them first.
+// Watch, or the set-up of one connection. go-redis names none of them. They are told apart by what is
+// sent through them first, and by dials: only a client makes them.
 type instance struct {
-	root  bool // of a client: its connections come from a pool, no session belongs to it
-	alone bool // go-redis built its ProcessHook for one call: see beside.go
+	state  atomic.Uint32
+	root   atomic.Bool // of a client: its connections come from a pool, no session belongs to it
+	whole  atomic.Bool // all of its closures were built, in order
+	unsure atomic.Bool // its closures may belong to different sets
 
-	kept      atomic.Bool // everything sent through it stays on the primary
-	handshake atomic.Bool // it sets up a connection
-	armed     atomic.Bool // between WATCH or MULTI and EXEC
-	moved     atomic.Bool // its connection is in another state than the pool's
-	unsure    atomic.Bool // its closures may belong to different sets
+	next redis.ProcessHook // below the hook
+	seat atomic.Pointer[seat]
 }
 
-func (in *instance) keep() {
-	in.kept.Store(in.handshake.Load() || in.armed.Load() || in.moved.Load())
+func newInstance() *instance {
+	in := &instance{}
+	in.state.Store(fresh)
+	return in
 }
 
-func (in *instance) set(flag *atomic.Bool, v bool) {
-	flag.Store(v)
-	in.keep()
+// newAlone is what a closure belongs to that is of no set.
+func newAlone() *instance {
+	in := newInstance()
+	in.state.Or(alone)
+	in.unsure.Store(true)
+	return in
 }
 
-// executed sees the end of a transaction.
-func (in *instance) executed(err error) {
-	if in.armed.Load() && endsWatch(err) {
-		in.set(&in.armed, false)
+func (in *instance) is(state uint32) bool { return in.state.Load()&state != 0 }
+
+// dialed sees a connection being made for a client's pool.
+func (in *instance) dialed() {
+	if !in.root.Load() {
+		in.root.Store(true)
+		in.state.And(^seated)
 	}
+}
+
+// session reports whether the instance may be that of a Conn or a Watch.
+func (in *instance) session() bool {
+	return in.whole.Load() && !in.root.Load() && !in.unsure.Load() && !in.is(handshake)
+}
+
+// sit returns the instance's seat. It is given up when the instance is collected: nobody tells of a
+// Conn that is closed, or simply dropped.
+func (in *instance) sit(h *Hook) *seat {
+	if s := in.seat.Load(); s != nil {
+		return s
+	}
+	s := &seat{h: h}
+	if !in.seat.CompareAndSwap(nil, s) {
+		return in.seat.Load()
+	}
+	runtime.AddCleanup(in, (*seat).dropped, s)
+	in.state.Or(seated)
+	return s
 }
 
 // linker finds the closures that belong together. go-redis builds the four of one set back to back,
@@ -60,7 +97,7 @@ const stuck = 50 * time.Millisecond
 func (l *linker) init() { l.building = make(chan struct{}, 1) }
 
 // begin is called by the first of the four builders.
-func (l *linker) begin() {
+func (l *linker) begin() *instance {
 	select {
 	case l.building <- struct{}{}:
 	default:
@@ -76,7 +113,8 @@ func (l *linker) begin() {
 	if l.cur != nil {
 		l.cur.unsure.Store(true)
 	}
-	l.cur, l.step, l.on = &instance{}, 1, goroutine()
+	l.cur, l.step, l.on = newInstance(), 1, goroutine()
+	return l.cur
 }
 
 // process is called by the second.
@@ -90,18 +128,15 @@ func (l *linker) take(from, to int) *instance {
 	defer l.mu.Unlock()
 	in := l.cur
 	if in == nil || l.on != goroutine() {
-		in = &instance{alone: true}
-		in.unsure.Store(true)
-		return in
+		return newAlone()
 	}
 	if l.step < from || l.step > to { // out of order
 		in.unsure.Store(true)
 		l.endLocked()
-		in = &instance{alone: true}
-		in.unsure.Store(true)
-		return in
+		return newAlone()
 	}
 	if l.step++; l.step == 4 {
+		in.whole.Store(true)
 		l.endLocked()
 	}
 	return in
@@ -123,4 +158,12 @@ func goroutine() string {
 		text = text[:i]
 	}
 	return string(text)
+}
+
+// checkOrder looks, when the hook is first added, whether go-redis builds hooks in the order that tells
+// a Conn and a Watch apart. If not, those stay on the primary.
+func (h *Hook) checkOrder(in *instance) {
+	if in.unsure.Load() {
+		h.cfg.logger.Error("redis fallback: this go-redis builds hooks in an order that is not known; Watch, Conn and Pub/Sub stay on the primary")
+	}
 }

@@ -23,14 +23,13 @@ func (h *Hook) primaryOnly(ctx context.Context, cmd redis.Cmder) bool {
 }
 
 // serve answers a command that was issued while local serves.
-func (h *Hook) serve(ctx context.Context, e *era, in *instance, next redis.ProcessHook, cmd redis.Cmder) error {
-	if !in.alone && h.rootGone.Load() && h.rootGone.CompareAndSwap(true, false) {
-		another := next // client that carries the hook
+func (h *Hook) serve(ctx context.Context, e *era, c *call) error {
+	if !c.in.is(alone) && h.rootGone.Load() && h.rootGone.CompareAndSwap(true, false) {
+		another := c.next // client that carries the hook
 		h.root.Store(&another)
 		h.probeSoon()
 	}
-	c := call{in: in, next: next, cmd: cmd, class: command.Of(cmd.Args())}
-	return h.serveAfter(ctx, e, &c, e.refusal())
+	return h.serveAfter(ctx, e, c, e.refusal())
 }
 
 // serveAfter answers a command from local. cause is why the primary did not.
@@ -44,9 +43,12 @@ func (h *Hook) serveAfter(ctx context.Context, e *era, c *call, cause error) err
 		return &Error{Primary: cause, Local: ErrLocalDown}
 	}
 	var err error
-	if h.repeatable(c.class, c.cmd.Args(), c.cmd) {
+	switch twice := h.repeatable(c.class, c.cmd.Args(), c.cmd); {
+	case c.seat != nil && c.seat.dress.changed:
+		err = c.seat.process(ctx, c.cmd, twice, false)
+	case twice:
 		err = h.local.Process(ctx, c.cmd)
-	} else {
+	default:
 		err = h.onceOnLocal(ctx, c.cmd, func(o *once) error { return h.local.Process(ctx, o) })
 	}
 	verdict := h.localVerdict(ctx, ticket, err)

@@ -13,16 +13,26 @@ func (h *Hook) serveBatch(ctx context.Context, e *era, b *batch, part []redis.Cm
 	if len(part) == 0 {
 		return h.finish(e, b, nil)
 	}
+	return h.batchOnLocal(ctx, e, b, part)
+}
+
+func (h *Hook) batchOnLocal(ctx context.Context, e *era, b *batch, part []redis.Cmder) error {
 	ticket, ok := h.backup.breaker.Allow()
 	if !ok {
 		h.bothFailed(e, b, part, ErrLocalDown)
 		return firstErr(b.cmds)
 	}
-	var err error
-	if b.twice {
-		err = b.onLocal(ctx, h.local, part, part[0])
-	} else {
-		err = h.onceOnLocal(ctx, part[0], func(o *once) error { return b.onLocal(ctx, h.local, part, o) })
+	on, err := b.target(ctx, h)
+	switch {
+	case err != nil:
+	case b.seat != nil && on != target(h.local):
+		if err = b.onLocal(ctx, on, part, &once{Cmder: part[0]}); err != nil && !isReply(err) {
+			b.seat.broken()
+		}
+	case b.twice:
+		err = b.onLocal(ctx, on, part, part[0])
+	default:
+		err = h.onceOnLocal(ctx, part[0], func(o *once) error { return b.onLocal(ctx, on, part, o) })
 	}
 	worst := err
 	if isReply(err) {
@@ -35,6 +45,10 @@ func (h *Hook) serveBatch(ctx context.Context, e *era, b *batch, part []redis.Cm
 	}
 	switch v := h.localVerdict(ctx, ticket, worst); v {
 	case Answered, Cancelled:
+		if b.tx && err != nil {
+			h.backup.answered(len(part))
+			return err // EXECABORT, say, while the command that led to it has its own
+		}
 	case Unknown, Limit, Capacity, Busy, Denied, Lost:
 		h.bothFailed(e, b, part, plainLocal(worst))
 	}
@@ -49,7 +63,7 @@ func (h *Hook) serveBatch(ctx context.Context, e *era, b *batch, part []redis.Cm
 }
 
 // onLocal makes one attempt with part, whose first command is given apart: it may be marked.
-func (b *batch) onLocal(ctx context.Context, local redis.UniversalClient, part []redis.Cmder, first redis.Cmder) error {
+func (b *batch) onLocal(ctx context.Context, local target, part []redis.Cmder, first redis.Cmder) error {
 	b.clear(part)
 	p := local.Pipeline()
 	if b.tx {

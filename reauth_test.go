@@ -81,13 +81,15 @@ func TestReAuthenticationIsNotOurs(t *testing.T) {
 	if who() != "app" {
 		t.Fatal("the credentials of the provider are not used")
 	}
-	for i, serving := range []fallback.Backend{fallback.Primary, fallback.Local} {
+	for _, serving := range []fallback.Backend{fallback.Primary, fallback.Local} {
 		h.Pin(serving)
-		next := "two" + serving.String()
+		next, before := "two"+serving.String(), auths(primary)
 		password(next)
 		creds.rotate("app", next)
-		_ = who() // go-redis authenticates a connection when it comes back to the pool; ACL stays on the primary
-		eventually(t, "AUTH on the primary", func() bool { return auths(primary) == i+1 })
+		eventually(t, "AUTH on the primary", func() bool {
+			_ = who() // go-redis authenticates a connection when it comes back to the pool; ACL stays on the primary
+			return auths(primary) > before
+		})
 		h.Pin(fallback.Primary)
 		for range 3 {
 			if err := rdb.Incr(ctx, "n").Err(); err != nil {
@@ -118,8 +120,10 @@ func TestRefusedReAuthenticationTripsAlone(t *testing.T) {
 	primary.Exhaust()
 	primary.RefuseHandshake(true)
 	creds.rotate("default", "pw")
-	p.rdb.ConfigGet(ctx, "maxmemory") // is free, stays on the primary, and brings the connection back to the pool
-	eventually(t, "the trip", func() bool { return p.h.Serving() == fallback.Local })
+	eventually(t, "the trip", func() bool {
+		p.rdb.ConfigGet(ctx, "maxmemory") // is free, stays on the primary, and brings the connection back to the pool
+		return p.h.Serving() == fallback.Local
+	})
 	if n := p.local.Count("AUTH"); n != 0 {
 		t.Errorf("AUTH was sent to local %d times", n)
 	}

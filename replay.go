@@ -16,6 +16,7 @@ import (
 // call is one command on its way.
 type call struct {
 	in    *instance
+	seat  *seat // of a Conn or a Watch in a state of its own; held
 	next  redis.ProcessHook
 	cmd   redis.Cmder
 	class command.Class

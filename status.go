@@ -27,6 +27,9 @@ type Status struct {
 
 	Primary, Local BackendStatus
 
+	// LocalSessions is how many connections of local are held for one Watch or Conn each.
+	LocalSessions int64
+
 	// Trips and Returns count the switches to local and back.
 	Trips, Returns int64
 	// Refused counts limit refusals of the primary, Lost its lost replies, and Withheld the commands
@@ -64,6 +67,7 @@ func (h *Hook) Status() Status {
 		s.GoodProbes = 0
 	}
 	s.Primary, s.Local = h.primary.status(), h.backup.status()
+	s.LocalSessions = h.sessions.Load()
 	s.Trips, s.Returns = h.trips.Load(), h.returns.Load()
 	s.Refused, s.Lost, s.Withheld = h.refused.Load(), h.lost.Load(), h.withheld.Load()
 	return s

@@ -59,7 +59,7 @@ func TestPrimaryOnly(t *testing.T) {
 	}
 }
 
-func TestAdministrationAndSessionsStay(t *testing.T) {
+func TestAdministrationStays(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	p.primary.Exhaust()
@@ -72,43 +72,9 @@ func TestAdministrationAndSessionsStay(t *testing.T) {
 			t.Errorf("%v: %v, want the primary's refusal", args, err)
 		}
 	}
-	err := p.rdb.Watch(ctx, func(tx *redis.Tx) error { return tx.Get(ctx, "k").Err() }, "k")
-	if !errors.As(err, &limit) {
-		t.Errorf("Watch while local serves: %v, want the stored refusal", err)
-	}
 	if n := p.local.Commands(); n != before {
 		t.Errorf("local executed %d commands of these", n-before)
 	}
-	conn := p.rdb.Conn()
-	defer conn.Close()
-	if err := conn.Select(ctx, 3).Err(); err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.Set(ctx, "k", 1, 0).Err(); !errors.As(err, &limit) || p.local.Data().Exists("k") {
-		t.Errorf("a Conn in another database: %v, want the primary's refusal and nothing on local", err)
-	}
-}
-
-func TestWatchIsNotMixed(t *testing.T) {
-	t.Parallel()
-	p := newPair(t)
-	p.rdb.Set(ctx, "n", 1, 0)
-	var limit *fallback.LimitError
-	err := p.rdb.Watch(ctx, func(tx *redis.Tx) error {
-		if err := tx.Get(ctx, "n").Err(); err != nil {
-			return err
-		}
-		p.primary.Exhaust()
-		_, err := tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-			pipe.Incr(ctx, "n")
-			return nil
-		})
-		return err
-	}, "n")
-	if !errors.As(err, &limit) || get(t, p.local, "n") != "" || get(t, p.primary, "n") != "1" {
-		t.Errorf("EXEC refused: %v; n on local %q", err, get(t, p.local, "n"))
-	}
-	p.serves(t, fallback.Local)
 }
 
 func TestNewPanicsOnNil(t *testing.T) {

@@ -59,6 +59,7 @@ type Event struct {
 // one: a refusal that arrives after a return does not trip again.
 type era struct {
 	epoch   uint64
+	term    uint64 // counts the eras that another server began to serve with
 	serving Backend
 	reason  Reason
 	cause   error // why the primary does not serve
@@ -131,6 +132,10 @@ func (h *Hook) changeLocked(from *era, to Backend, reason Reason, cause error, p
 	next := &era{
 		epoch: from.epoch + 1, serving: to, reason: reason, cause: cause,
 		since: now, pinned: pinned, ended: make(chan struct{}),
+		term: from.term,
+	}
+	if to != from.serving {
+		next.term++
 	}
 	if h.probeTimer != nil {
 		h.probeTimer.Stop()

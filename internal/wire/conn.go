@@ -39,10 +39,11 @@ type Conn struct {
 	asked atomic.Int64 // when the reader began to wait, in ns since 1970
 	heard atomic.Int64 // the value of asked of the last wait that ended with bytes
 
-	turn   atomic.Bool // the last thing that happened was a reply
-	taken  atomic.Bool // taken from the pool, and nothing written since
-	first  atomic.Bool // the next bytes are the first of a reply
-	spent  atomic.Bool // must not be used for another request
+	turn   atomic.Bool  // the last thing that happened was a reply
+	taken  atomic.Bool  // taken from the pool, and nothing written since
+	first  atomic.Bool  // the next bytes are the first of a reply
+	spent  atomic.Bool  // must not be used for another request
+	watch  atomic.Int32 // what WATCH has left on the server: see watch.go
 	killed atomic.Pointer[error]
 	tx     guard
 
@@ -115,8 +116,8 @@ func (c *Conn) read(p []byte) (int, error) {
 			if c.set.quiet.Load() != 0 {
 				c.set.quiet.Store(0)
 			}
-			if c.first.Swap(false) && p[0] == '-' && c.set.Refusal != nil {
-				c.refusal(p[:n])
+			if c.first.Swap(false) {
+				c.firstReply(p[:n])
 			}
 		}
 		if err == nil || n > 0 {
@@ -140,9 +141,15 @@ func (c *Conn) read(p []byte) (int, error) {
 	}
 }
 
-func (c *Conn) refusal(p []byte) {
-	if end := bytes.IndexByte(p, '\r'); end > 0 {
-		c.set.Refusal(string(p[1:end]))
+// firstReply sees the first bytes that follow a request.
+func (c *Conn) firstReply(p []byte) {
+	if p[0] == '-' && c.set.Refusal != nil {
+		if end := bytes.IndexByte(p, '\r'); end > 0 {
+			c.set.Refusal(string(p[1:end]))
+		}
+	}
+	if c.watch.Load() == unwatching {
+		c.unwatched(p[0] == '+')
 	}
 }
 
@@ -157,6 +164,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 			return 0, c.reason(ErrStale)
 		}
 		c.first.Store(true)
+		c.request(p)
 	}
 	c.tx.sent(p)
 	if len(p) >= bigWrite && c.set.Silence > 0 {

@@ -134,6 +134,7 @@ func (g *guard) settle(c *Conn) {
 			g.fail = &PartialError{Reply: g.reply}
 			return
 		}
+		c.executed(false) // nothing released what was watched
 		g.out = append(g.out, "-"+g.reply+"\r\n"...)
 	}
 }
@@ -158,7 +159,10 @@ func (g *guard) settleExec(c *Conn, queued int64) {
 			g.fail = &PartialError{Reply: fmt.Sprintf("EXEC answered %d of %d commands", n, queued)}
 			return
 		}
-	case line[0] == '-' && !bytes.HasPrefix(line, []byte("-EXECABORT")):
+		c.executed(true)
+	case line[0] == '*', line[0] == '_', bytes.HasPrefix(line, []byte("-EXECABORT")):
+		c.executed(true)
+	case line[0] == '-':
 		// A server that refuses EXEC may leave the connection inside MULTI.
 		c.spent.Store(true)
 	}

@@ -115,9 +115,11 @@ type plainConn struct {
 	sys syscall.Conn
 }
 
-// SyscallConn refuses a connection that must not be reused, so that the pool closes it.
+// SyscallConn refuses a connection that must not be reused, or on which somebody has left a WATCH, so
+// that the pool closes it: it asks for it when it hands out a connection, not between the commands of
+// one holder.
 func (c *plainConn) SyscallConn() (syscall.RawConn, error) {
-	if c.spent.Load() {
+	if c.spent.Load() || c.watch.Load() != unwatched {
 		return nil, ErrStale
 	}
 	return c.sys.SyscallConn()

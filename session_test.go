@@ -1,0 +1,385 @@
+package fallback_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redis-fallback/fallback"
+	"github.com/redis-fallback/fallback/fallbacktest"
+	"github.com/redis/go-redis/v9"
+)
+
+// add increments a counter by compare-and-set, once.
+func add(rdb redis.UniversalClient, key string, between func(*redis.Tx) error) error {
+	return rdb.Watch(ctx, func(tx *redis.Tx) error {
+		n, err := tx.Get(ctx, key).Int()
+		if err != nil && err != redis.Nil { //nolint:errorlint // as go-redis returns it
+			return err
+		}
+		if between != nil {
+			if err := between(tx); err != nil {
+				return err
+			}
+		}
+		_, err = tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+			pipe.Set(ctx, key, n+1, 0)
+			return nil
+		})
+		return err
+	}, key)
+}
+
+func (p *pair) noSessions(t *testing.T) {
+	t.Helper()
+	if n := p.h.Status().LocalSessions; n != 0 {
+		t.Errorf("%d connections of local are still held", n)
+	}
+}
+
+// A WATCH that was left behind on a pooled connection makes a stranger's transaction fail.
+func noWatchLeft(t *testing.T, rdb redis.UniversalClient, s *fallbacktest.Server, key string) {
+	t.Helper()
+	for range 20 {
+		_ = s.Data().Set(key, "moved")
+		if _, err := rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+			pipe.Set(ctx, "stranger", 1, 0)
+			return nil
+		}); err != nil {
+			t.Errorf("the transaction of a stranger: %v", err)
+			return
+		}
+	}
+}
+
+// Law 4: a transaction that begins while local serves runs there, on one connection.
+func TestWatchBegunOnLocal(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	p.primary.Exhaust()
+	for range 3 { // the first one trips, by its WATCH
+		if err := add(p.rdb, "n", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.serves(t, fallback.Local)
+	if n := get(t, p.local, "n"); n != "3" {
+		t.Errorf("n is %q on local, want 3", n)
+	}
+	err := add(p.rdb, "n", func(*redis.Tx) error { return p.local.Data().Set("n", "7") })
+	if err != redis.TxFailedErr { //nolint:errorlint // as go-redis returns it
+		t.Errorf("somebody came between: %v, want %v", err, redis.TxFailedErr)
+	}
+	p.noSessions(t)
+	noWatchLeft(t, p.rdb, p.local, "n")
+}
+
+// Law 4: a switch in the middle fails the transaction, and its loop begins again where it is served.
+func TestWatchMetByATrip(t *testing.T) {
+	t.Parallel()
+	for name, hit := range map[string]func(*pair){
+		"all refused":   func(p *pair) { p.primary.Exhaust() },
+		"EXEC refused":  func(p *pair) { p.primary.RefuseOnly("EXEC", fallbacktest.ReplyRequests) },
+		"MULTI refused": func(p *pair) { p.primary.Exhaust(); p.primary.RefuseOnly("MULTI", fallbacktest.ReplyRequests) },
+		"elsewhere":     func(p *pair) { p.primary.Exhaust(); p.rdb.Get(ctx, "other"); p.primary.Renew() },
+		"pinned":        func(p *pair) { p.h.Pin(fallback.Local) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t)
+			p.rdb.Set(ctx, "n", 1, 0)
+			err := add(p.rdb, "n", func(*redis.Tx) error { hit(p); return nil })
+			if err != redis.TxFailedErr { //nolint:errorlint // as go-redis returns it
+				t.Fatalf("error %v, want %v", err, redis.TxFailedErr)
+			}
+			p.serves(t, fallback.Local)
+			if n := get(t, p.primary, "n"); n != "1" {
+				t.Errorf("n is %q on the primary, want 1", n)
+			}
+			if err := add(p.rdb, "n", nil); err != nil || get(t, p.local, "n") != "1" {
+				t.Errorf("again: %v; n is %q on local, want 1", err, get(t, p.local, "n"))
+			}
+			p.noSessions(t)
+			p.primary.Renew()
+			p.h.Pin(fallback.Primary)
+			noWatchLeft(t, p.rdb, p.primary, "n")
+		})
+	}
+}
+
+func TestWatchMetByAReturn(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	p.h.Pin(fallback.Local)
+	err := add(p.rdb, "n", func(tx *redis.Tx) error {
+		p.h.Pin(fallback.Primary)
+		if err := tx.Get(ctx, "other").Err(); err != redis.TxFailedErr { //nolint:errorlint // as go-redis returns it
+			t.Errorf("a read after the return: %v", err)
+		}
+		return nil // a careless caller goes on
+	})
+	if err != redis.TxFailedErr || p.local.Data().Exists("n") || p.primary.Data().Exists("n") { //nolint:errorlint // as go-redis returns it
+		t.Errorf("error %v; on local %v, on the primary %v", err, p.local.Data().Exists("n"), p.primary.Data().Exists("n"))
+	}
+	p.noSessions(t)
+	noWatchLeft(t, p.rdb, p.primary, "n")
+	p.h.Pin(fallback.Local)
+	noWatchLeft(t, p.rdb, p.local, "n")
+}
+
+// Law 4: an EXEC that may have run is its own error, and is never sent again.
+func TestExecLost(t *testing.T) {
+	t.Parallel()
+	for _, on := range []fallback.Backend{fallback.Primary, fallback.Local} {
+		t.Run(on.String(), func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t)
+			p.h.Pin(on)
+			srv := p.primary
+			if on == fallback.Local {
+				srv = p.local
+			}
+			p.rdb.Ping(ctx)
+			srv.LoseReply("EXEC", 1)
+			err := add(p.rdb, "n", nil)
+			if !errors.Is(err, io.EOF) {
+				t.Errorf("error %v, want EOF: it may have run", err)
+			}
+			if n := get(t, srv, "n"); n != "1" {
+				t.Errorf("n is %q, want 1: EXEC ran once", n)
+			}
+			p.noSessions(t)
+		})
+	}
+}
+
+// Law 4: an EXEC that provably was never written is a failed transaction. What was watched went with
+// the connection.
+func TestExecNeverWritten(t *testing.T) {
+	t.Parallel()
+	p := pairOf(t, fallbacktest.Run(t, fallbacktest.WithTLS()), fallbacktest.Run(t), nil)
+	p.rdb.Set(ctx, "n", 1, 0)
+	err := add(p.rdb, "n", func(*redis.Tx) error {
+		p.primary.Cut()
+		time.Sleep(20 * time.Millisecond) // until the end has come through
+		return nil
+	})
+	if err != redis.TxFailedErr { //nolint:errorlint // as go-redis returns it
+		t.Errorf("error %v, want %v", err, redis.TxFailedErr)
+	}
+	if err := add(p.rdb, "n", nil); err != nil || get(t, p.primary, "n") != "2" {
+		t.Errorf("again: %v", err)
+	}
+}
+
+func TestWatchReleases(t *testing.T) {
+	t.Parallel()
+	boom := errors.New("boom")
+	exec := func(tx *redis.Tx, args ...any) error {
+		_, err := tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+			pipe.Do(ctx, args...)
+			return nil
+		})
+		return err
+	}
+	for name, c := range map[string]struct {
+		fn   func(context.CancelFunc, *redis.Tx) error
+		want func(error) bool
+	}{
+		"error":     {func(context.CancelFunc, *redis.Tx) error { return boom }, func(err error) bool { return errors.Is(err, boom) }},
+		"panic":     {func(context.CancelFunc, *redis.Tx) error { panic(boom) }, func(err error) bool { return errors.Is(err, boom) }},
+		"cancelled": {func(cancel context.CancelFunc, tx *redis.Tx) error { cancel(); return tx.Get(ctx, "n").Err() }, func(err error) bool { return err == redis.Nil }}, //nolint:errorlint // as it comes
+		"unwatch":   {func(_ context.CancelFunc, tx *redis.Tx) error { return tx.Unwatch(ctx).Err() }, func(err error) bool { return err == nil }},
+		"aborted":   {func(_ context.CancelFunc, tx *redis.Tx) error { return exec(tx, "get") }, redis.IsExecAbortError},
+		"two execs": {func(_ context.CancelFunc, tx *redis.Tx) error {
+			return errors.Join(exec(tx, "set", "a", 1), exec(tx, "set", "b", 1), tx.Set(ctx, "c", 1, 0).Err())
+		}, func(err error) bool { return err == nil }},
+		"two watches": {func(_ context.CancelFunc, tx *redis.Tx) error {
+			return errors.Join(tx.Watch(ctx, "m").Err(), exec(tx, "set", "a", 1))
+		}, func(err error) bool { return err == nil }},
+	} {
+		for _, on := range []fallback.Backend{fallback.Primary, fallback.Local} {
+			t.Run(name+" on "+on.String(), func(t *testing.T) {
+				t.Parallel()
+				p := newPair(t)
+				p.h.Pin(on)
+				ctx, cancel := context.WithCancel(ctx)
+				defer cancel()
+				err := func() (err error) {
+					defer func() {
+						if r := recover(); r != nil {
+							err = r.(error)
+						}
+					}()
+					return p.rdb.Watch(ctx, func(tx *redis.Tx) error { return c.fn(cancel, tx) }, "n")
+				}()
+				if !c.want(err) {
+					t.Errorf("error %v", err)
+				}
+				p.noSessions(t)
+				srv := map[fallback.Backend]*fallbacktest.Server{fallback.Primary: p.primary, fallback.Local: p.local}[on]
+				noWatchLeft(t, p.rdb, srv, "n")
+			})
+		}
+	}
+}
+
+// A Conn moves with the switch, both ways, with its SELECT and its name.
+func TestConnMoves(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	conn := p.rdb.Conn()
+	defer conn.Close()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(conn.Select(ctx, 3).Err())
+	must(conn.ClientSetName(ctx, "me").Err())
+	must(conn.Set(ctx, "k", "primary", 0).Err())
+	p.primary.Exhaust()
+	must(conn.Set(ctx, "k", "local", 0).Err())
+	p.serves(t, fallback.Local)
+	if name, err := conn.ClientGetName(ctx).Result(); name != "me" || err != nil {
+		t.Errorf("its name on local: %q, %v", name, err)
+	}
+	if _, err := conn.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.Set(ctx, "p", 1, 0)
+		pipe.Select(ctx, 5)
+		pipe.Set(ctx, "q", 1, 0)
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	must(conn.Set(ctx, "r", 1, 0).Err())
+	must(add(p.rdb, "n", nil)) // another session, meanwhile
+	if _, err := conn.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.Incr(ctx, "tx")
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	p.primary.Renew()
+	p.h.Pin(fallback.Primary)
+	must(conn.Set(ctx, "s", 1, 0).Err())
+	if name, err := conn.ClientGetName(ctx).Result(); name != "me" || err != nil {
+		t.Errorf("its name back on the primary: %q, %v", name, err)
+	}
+	for _, c := range []struct {
+		srv *fallbacktest.Server
+		db  int
+		key string
+	}{{p.primary, 3, "k"}, {p.local, 3, "k"}, {p.local, 3, "p"}, {p.local, 5, "q"}, {p.local, 5, "r"}, {p.local, 5, "tx"}, {p.primary, 5, "s"}, {p.local, 0, "n"}} {
+		if !c.srv.Data().DB(c.db).Exists(c.key) {
+			t.Errorf("%s is not in database %d of %s", c.key, c.db, c.srv)
+		}
+	}
+	// Nothing of it is left on the pools.
+	for _, on := range []fallback.Backend{fallback.Local, fallback.Primary} {
+		p.h.Pin(on)
+		for range 20 {
+			must(p.rdb.Set(ctx, "pooled", 1, 0).Err())
+		}
+	}
+	for _, db := range []int{3, 5} {
+		if p.local.Data().DB(db).Exists("pooled") || p.primary.Data().DB(db).Exists("pooled") && false {
+			t.Errorf("a pooled connection is in database %d", db)
+		}
+	}
+}
+
+// What a Conn is in and cannot be carried over keeps it on the primary.
+func TestConnWithOtherStateStays(t *testing.T) {
+	t.Parallel()
+	primary, local, rdb, h := realPair(t)
+	conn := rdb.EphemeralConn()
+	defer conn.Close()
+	if err := conn.Do(ctx, "client", "no-evict", "on").Err(); err != nil {
+		t.Fatal(err)
+	}
+	h.Pin(fallback.Local)
+	if err := conn.Set(ctx, "k", 1, 0).Err(); err != nil || local.Get(t, "k") != "" || primary.Get(t, "k") != "1" {
+		t.Errorf("error %v; it must stay on the primary", err)
+	}
+}
+
+// MULTI by hand, as a Conn may send it, is the Conn's own on local too.
+func TestTransactionByHand(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	p.h.Pin(fallback.Local)
+	conn := p.rdb.Conn()
+	defer conn.Close()
+	for _, line := range [][]any{{"watch", "k"}, {"multi"}, {"incr", "n"}} {
+		if err := conn.Do(ctx, line...).Err(); err != nil {
+			t.Fatalf("%v: %v", line, err)
+		}
+	}
+	if err := p.rdb.Incr(ctx, "m").Err(); err != nil { // a stranger, meanwhile
+		t.Error(err)
+	}
+	if v, err := conn.Do(ctx, "exec").Slice(); err != nil || len(v) != 1 || get(t, p.local, "n") != "1" || get(t, p.local, "m") != "1" {
+		t.Errorf("EXEC: %v, %v", v, err)
+	}
+	p.noSessions(t)
+}
+
+// go-redis does not tell of a Conn that is closed, or dropped.
+func TestDroppedConnIsReleased(t *testing.T) {
+	p := newPair(t)
+	p.h.Pin(fallback.Local)
+	func() {
+		conn := p.rdb.Conn()
+		if err := conn.Select(ctx, 3).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	if n := p.h.Status().LocalSessions; n != 1 {
+		t.Errorf("%d connections held, want 1", n)
+	}
+	eventually(t, "the connection is released", func() bool {
+		runtime.GC()
+		return p.h.Status().LocalSessions == 0
+	})
+}
+
+func TestIdleConnIsReleased(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.rdb.Ping(ctx)
+		b.h.Pin(fallback.Local)
+		conn := b.rdb.Conn()
+		if err := conn.Select(ctx, 3).Err(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		if n := b.h.Status().LocalSessions; n != 0 {
+			t.Errorf("%d connections held after 11 s", n)
+		}
+		if err := conn.Set(ctx, "k", 1, 0).Err(); err != nil || !b.local.DB(3).Exists("k") {
+			t.Errorf("the Conn goes on, in its database: %v", err)
+		}
+		conn.Do(ctx, "watch", "k")
+		time.Sleep(30 * time.Second)
+		if err := conn.Do(ctx, "multi").Err(); err != nil {
+			t.Errorf("half a minute after WATCH: %v", err)
+		}
+		time.Sleep(2 * time.Minute)
+		if err := conn.Do(ctx, "exec").Err(); err != redis.TxFailedErr { //nolint:errorlint // as go-redis returns it
+			t.Errorf("EXEC of a transaction that was given up: %v, want %v", err, redis.TxFailedErr)
+		}
+		_ = conn.Close()
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		if n := b.h.Status().LocalSessions; n != 0 {
+			t.Errorf("%d connections held at the end", n)
+		}
+	})
+}
