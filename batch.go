@@ -125,11 +125,19 @@ func (h *Hook) weigh(e *era, b *batch, part []redis.Cmder, err error, unwritten 
 		return h.weighTx(e, b, err, unwritten)
 	}
 	var w weighed
+	if err != nil && !isReply(err) {
+		// It belongs to all of them. What they have for errors may be of an earlier use: go-redis keeps it.
+		if w.fault = h.fault(e, part[0], b.twice || unwritten, err); w.again {
+			w.redo = part
+			return w
+		}
+		w.fault = fault{}
+	}
 	for _, cmd := range part {
 		var f fault
 		switch cerr := cmd.Err(); {
 		case cerr != nil:
-			f = h.fault(e, cmd, b.twice || unwritten, cerr)
+			f = h.misread(&call{cmd: cmd, began: b.began}, h.fault(e, cmd, b.twice || unwritten, cerr))
 		case b.raw && hidesErrors(cmd):
 			f = h.hiddenFault(&call{cmd: cmd, began: b.began})
 		default:

@@ -61,7 +61,7 @@ func (h *Hook) goesOn(e *era, c *call, err error) bool {
 	if err == nil {
 		return h.hiddenFault(c).verdict != Answered
 	}
-	switch h.fault(e, c.cmd, true, err).verdict {
+	switch h.misread(c, h.fault(e, c.cmd, true, err)).verdict {
 	case Limit, Capacity, Busy, Lost:
 		return true
 	case Unknown, Answered, Cancelled, Denied:
@@ -99,7 +99,7 @@ func (h *Hook) serveAlone(ctx context.Context, e *era, c *call) error {
 	case err == nil:
 		f = h.hiddenFault(c)
 	default:
-		f = h.fault(e, c.cmd, c.free(err), err)
+		f = h.misread(c, h.fault(e, c.cmd, c.free(err), err))
 	}
 	switch f.verdict {
 	case Answered:

@@ -28,7 +28,7 @@ func (s *seen) again() bool { return s.n.Add(1) > 1 }
 func (h *Hook) dial(ctx context.Context, network, addr string, next redis.DialHook) (net.Conn, error) {
 	target := h.primary.target(network, addr, next)
 	if h.era.Load().undialed() && h.probing.Load() == 0 {
-		return notDialed{addr}, nil
+		return h.notDialed(addr), nil
 	}
 	type result struct {
 		conn net.Conn
@@ -73,7 +73,7 @@ func (h *Hook) dial(ctx context.Context, network, addr string, next redis.DialHo
 		case <-e.ended:
 			if h.era.Load().undialed() && h.probing.Load() == 0 {
 				abandon()
-				return notDialed{addr}, nil
+				return h.notDialed(addr), nil
 			}
 			e = h.era.Load()
 		case <-ctx.Done():
@@ -93,7 +93,7 @@ func (h *Hook) dialFailed(ctx context.Context, e *era, addr string, err error) (
 		h.primaryFailed(context.WithoutCancel(ctx), e, err)
 	}
 	if h.era.Load().undialed() && h.probing.Load() == 0 {
-		return notDialed{addr}, nil
+		return h.notDialed(addr), nil
 	}
 	return nil, marked
 }
@@ -131,25 +131,6 @@ func (t *dialTarget) took(d time.Duration) {
 		t.fastest.Store(int64(d))
 	}
 }
-
-// notDialed is a connection that was never made. go-redis repeats a dial that fails, five times with
-// a pause between, and then the command; it does not repeat a write that fails with an error it does
-// not know. So the one way to end its loops at once is to let the dial succeed.
-type notDialed struct{ addr string }
-
-func (notDialed) Read([]byte) (int, error)         { return 0, errNotDialed }
-func (notDialed) Write([]byte) (int, error)        { return 0, errNotDialed }
-func (notDialed) Close() error                     { return nil }
-func (n notDialed) LocalAddr() net.Addr            { return noAddr(n.addr) }
-func (n notDialed) RemoteAddr() net.Addr           { return noAddr(n.addr) }
-func (notDialed) SetDeadline(time.Time) error      { return nil }
-func (notDialed) SetReadDeadline(time.Time) error  { return nil }
-func (notDialed) SetWriteDeadline(time.Time) error { return nil }
-
-type noAddr string
-
-func (noAddr) Network() string  { return "tcp" }
-func (a noAddr) String() string { return string(a) }
 
 // localHook watches the connections of local.
 type localHook struct{ h *Hook }
@@ -193,6 +174,19 @@ func (t *dialTarget) answersPing(timeout time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// reachable reports whether a connection can be made.
+func (t *dialTarget) reachable(timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return within(ctx, func() error {
+		conn, err := t.next(ctx, t.network, t.addr)
+		if err == nil && conn != nil {
+			_ = conn.Close()
+		}
+		return err
+	})
 }
 
 func (t *dialTarget) ping(ctx context.Context, deadline time.Time) bool {

@@ -47,6 +47,9 @@ type Hook struct {
 	primary side
 	backup  side
 
+	limbos wire.Set // connections that were never made
+	ears   hub
+
 	links    linker
 	root     atomic.Pointer[redis.ProcessHook] // below the hook, of the first client it was added to
 	probing  atomic.Int32
@@ -62,6 +65,7 @@ type Hook struct {
 	localGone  atomic.Bool   // and that was logged
 
 	trips, returns, refused, withheld, lost atomic.Int64
+	cut                                     atomic.Int64 // subscriptions whose connection to the primary ended
 	sessions                                atomic.Int64 // connections of local that a Watch or a Conn holds
 
 	log      queue[Event]
@@ -124,6 +128,9 @@ func newHook(cfg config) *Hook {
 	}
 	h.primary.conns.Refusal = h.sawRefusal
 	h.primary.conns.Failed = onStream
+	h.primary.conns.Subscriber = func(c *wire.Conn) wire.Subscriber { return h.listen(c, false) }
+	h.limbos.Subscriber = func(c *wire.Conn) wire.Subscriber { return h.listen(c, true) }
+	h.ears.init(h)
 	h.log.do = h.logSwitch
 	h.announce.do = h.tell
 	return h

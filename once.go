@@ -32,10 +32,11 @@ func (o *once) Clone() redis.Cmder {
 	return o.Cmder.Clone()
 }
 
-// hidesErrors reports a command for which go-redis takes an error reply for a value.
+// hidesErrors reports a command for which go-redis takes an error reply for a value, or cannot read
+// it: its time is kept, to tell what the connection saw meanwhile.
 func hidesErrors(cmd redis.Cmder) bool {
 	switch cmd.(type) {
-	case *redis.RawCmd, *redis.RawWriteToCmd:
+	case *redis.RawCmd, *redis.RawWriteToCmd, *redis.MapStringSliceInterfaceCmd:
 		return true
 	}
 	return false

@@ -113,6 +113,7 @@ func (h *Hook) probed(e *era, err error) {
 	}
 	h.mu.Unlock()
 	if well {
+		h.prepareReturn()
 		h.giveBack(e, ReasonRecovered)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -53,7 +54,7 @@ func (h *Hook) settle(ctx context.Context, e *era, c *call, err error) error {
 				return nil
 			}
 		} else {
-			f = h.fault(e, c.cmd, c.free(err), err)
+			f = h.misread(c, h.fault(e, c.cmd, c.free(err), err))
 		}
 		cur := h.hear(ctx, e, f)
 		switch {
@@ -114,7 +115,7 @@ func (h *Hook) fault(e *era, cmd redis.Cmder, free bool, err error) fault {
 		f.verdict, f.again, f.now, f.counted = Busy, true, true, true
 		return f
 	case errors.Is(err, errNotDialed):
-		f.verdict, f.now, f.counted = Busy, true, true
+		f.verdict, f.again, f.now, f.counted = Busy, true, true, true // it was written to nobody
 		return f
 	case errors.As(err, &setUp):
 		f.verdict, f.again = Limit, true
@@ -169,6 +170,19 @@ func (h *Hook) hiddenFault(c *call) fault {
 		}
 	}
 	return none
+}
+
+// misread corrects the fault of a command whose error reply go-redis cannot read: all that is left of
+// the reply is that it began as an error does, and what the connection saw tells which one it was.
+func (h *Hook) misread(c *call, f fault) fault {
+	if _, ok := c.cmd.(*redis.MapStringSliceInterfaceCmd); !ok || f.verdict != Answered || isReply(f.err) {
+		return f
+	}
+	seen := h.refusal.Load()
+	if seen == nil || seen.at.Before(c.began) || !strings.HasSuffix(f.err.Error(), "unexpected type -") {
+		return f
+	}
+	return fault{verdict: Limit, err: seen.limit, again: true}
 }
 
 // hear tells the breaker and the switcher what was seen of the primary, and returns the era that

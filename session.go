@@ -51,6 +51,9 @@ func (h *Hook) setUp(ctx context.Context, next redis.ProcessHook, cmd redis.Cmde
 	h.refused.Add(1)
 	cur := h.trip(ctx, e, ReasonQuota, limit)
 	args := cmd.Args()
+	if cur.serving == Local {
+		cur.shut.Store(true)
+	}
 	if cur.serving == Local && (command.Is(args, "hello") || command.Is(args, "auth") || command.Is(args, "client")) {
 		return &handshakeError{limit}
 	}

@@ -30,6 +30,11 @@ type Status struct {
 	// LocalSessions is how many connections of local are held for one Watch or Conn each.
 	LocalSessions int64
 
+	// Subscribers is how many subscribed connections the program has. Interrupted counts those whose
+	// connection to the primary ended by itself: what they had not read by then is lost.
+	Subscribers int
+	Interrupted int64
+
 	// Trips and Returns count the switches to local and back.
 	Trips, Returns int64
 	// Refused counts limit refusals of the primary, Lost its lost replies, and Withheld the commands
@@ -67,6 +72,7 @@ func (h *Hook) Status() Status {
 		s.GoodProbes = 0
 	}
 	s.Primary, s.Local = h.primary.status(), h.backup.status()
+	s.Subscribers, s.Interrupted = len(h.ears.all()), h.cut.Load()
 	s.LocalSessions = h.sessions.Load()
 	s.Trips, s.Returns = h.trips.Load(), h.returns.Load()
 	s.Refused, s.Lost, s.Withheld = h.refused.Load(), h.lost.Load(), h.withheld.Load()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis-fallback/fallback/health"
@@ -65,6 +66,7 @@ type era struct {
 	cause   error // why the primary does not serve
 	since   time.Time
 	pinned  bool
+	shut    atomic.Bool   // the set-up of a connection has been refused
 	ended   chan struct{} // closed when the next era has begun
 }
 
@@ -76,8 +78,11 @@ func (e *era) refusal() error {
 	return e.cause
 }
 
-// undialed reports an era in which connections to the primary are not even tried.
-func (e *era) undialed() bool { return e.serving == Local && e.reason == ReasonOutage }
+// undialed reports an era in which connections to the primary are not even tried: it is gone, or
+// refuses their set-up.
+func (e *era) undialed() bool {
+	return e.serving == Local && (e.reason == ReasonOutage || e.shut.Load())
+}
 
 // trip leaves the primary, if e still lasts, nobody has pinned it, and local answers. It returns the
 // era that holds then.
@@ -143,6 +148,9 @@ func (h *Hook) changeLocked(from *era, to Backend, reason Reason, cause error, p
 	h.probeAt = time.Time{}
 	h.era.Store(next)
 	close(from.ended)
+	if from.serving != to {
+		h.ears.told.put(to)
+	}
 	if from.serving != to || from.pinned != pinned {
 		ev := Event{
 			Epoch: next.epoch, From: from.serving, To: to, Reason: reason, Cause: cause,

@@ -46,6 +46,7 @@ type Conn struct {
 	watch  atomic.Int32 // what WATCH has left on the server: see watch.go
 	killed atomic.Pointer[error]
 	tx     guard
+	tap    tapped // set once a Subscriber has taken over
 
 	readMu sync.Mutex // held while reading
 	pushed []byte     // read while looking for an end, to be given to the next Read
@@ -53,6 +54,10 @@ type Conn struct {
 
 // SetReadDeadline keeps the reader's deadline, and sets the shorter one that shows silence.
 func (c *Conn) SetReadDeadline(t time.Time) error {
+	if tap := c.tap.Load(); tap != nil {
+		tap.setUntil(t)
+		return nil
+	}
 	now := time.Now()
 	c.until.Store(deadline(t))
 	c.asked.Store(now.UnixNano())
@@ -62,6 +67,13 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 // SetDeadline is what the pool uses to clear deadlines before it looks at the socket. Now and then it
 // looks at one that is just being set up again, for a hand-over.
 func (c *Conn) SetDeadline(t time.Time) error {
+	if tap := c.tap.Load(); tap != nil {
+		tap.setUntil(t)
+		return c.Conn.SetWriteDeadline(t)
+	}
+	if c.watch.Load() != unwatched {
+		c.spent.Store(true) // handed out anew, with what somebody has left on it
+	}
 	c.until.Store(deadline(t))
 	c.taken.Store(t.IsZero())
 	return c.Conn.SetDeadline(t)
@@ -72,10 +84,15 @@ func (c *Conn) sooner(now time.Time, wait time.Duration) time.Time {
 	if wait > 0 && (until == 0 || until-int64(now.Sub(start)) > int64(wait)) {
 		return now.Add(wait)
 	}
-	if until == 0 {
-		return time.Time{}
+	return c.limit()
+}
+
+// limit is the reader's own deadline.
+func (c *Conn) limit() time.Time {
+	if until := c.until.Load(); until != 0 {
+		return start.Add(time.Duration(until))
 	}
-	return start.Add(time.Duration(until))
+	return time.Time{}
 }
 
 // start is when the process did, nearly.
@@ -93,6 +110,17 @@ func deadline(t time.Time) int64 {
 
 // Read reads as the connection below does, and calls Silent when nothing comes.
 func (c *Conn) Read(p []byte) (int, error) {
+	if t := c.tap.Load(); t != nil {
+		return t.read(p)
+	}
+	n, err := c.readPlain(p)
+	if t := c.tap.Load(); t != nil && n == 0 {
+		return t.read(p) // it was taken over while we waited
+	}
+	return n, err
+}
+
+func (c *Conn) readPlain(p []byte) (int, error) {
 	c.readMu.Lock()
 	defer c.readMu.Unlock()
 	if len(c.pushed) > 0 {
@@ -124,7 +152,7 @@ func (c *Conn) read(p []byte) (int, error) {
 			return n, c.reason(err)
 		}
 		now := time.Now()
-		if !errors.Is(err, os.ErrDeadlineExceeded) || c.killed.Load() != nil {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || c.killed.Load() != nil || c.tap.Load() != nil {
 			return n, c.reason(err)
 		}
 		if until := c.until.Load(); until != 0 && int64(now.Sub(start)) >= until {
@@ -155,6 +183,9 @@ func (c *Conn) firstReply(p []byte) {
 
 // Write sends p, unless the connection is known to be of no use before the first byte is sent.
 func (c *Conn) Write(p []byte) (int, error) {
+	if t := c.tap.Load(); t != nil {
+		return t.write(p)
+	}
 	taken := c.taken.Swap(false)
 	if c.turn.Swap(false) {
 		if c.spent.Load() || (taken || c.asked.Load() == c.heard.Load()) && c.ended() {
@@ -165,6 +196,12 @@ func (c *Conn) Write(p []byte) (int, error) {
 		}
 		c.first.Store(true)
 		c.request(p)
+		if c.set.Subscriber != nil && begins(p) {
+			if s := c.set.Subscriber(c); s != nil {
+				c.tapInto(s)
+				return c.tap.Load().write(p)
+			}
+		}
 	}
 	c.tx.sent(p)
 	if len(p) >= bigWrite && c.set.Silence > 0 {
@@ -177,6 +214,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 // Close closes the connection.
 func (c *Conn) Close() error {
+	if t := c.tap.Load(); t != nil {
+		t.close()
+	}
 	c.set.remove(c)
 	return c.Conn.Close()
 }

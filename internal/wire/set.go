@@ -26,6 +26,9 @@ type Set struct {
 	// connection that was just taken from the pool, so that nothing else is under way on it, and of
 	// which nothing was sent, is not given to it.
 	Failed func(err error) error
+	// Subscriber is asked for what takes over a connection whose client is about to subscribe; nil
+	// leaves it alone.
+	Subscriber func(*Conn) Subscriber
 
 	mu    sync.Mutex
 	conns map[*Conn]struct{}
@@ -115,11 +118,11 @@ type plainConn struct {
 	sys syscall.Conn
 }
 
-// SyscallConn refuses a connection that must not be reused, or on which somebody has left a WATCH, so
-// that the pool closes it: it asks for it when it hands out a connection, not between the commands of
+// SyscallConn refuses a connection that must not be reused, or on which somebody has left a WATCH or a
+// subscription, so that the pool closes it: it asks for it when it hands out a connection, not between the commands of
 // one holder.
 func (c *plainConn) SyscallConn() (syscall.RawConn, error) {
-	if c.spent.Load() || c.watch.Load() != unwatched {
+	if c.spent.Load() || c.watch.Load() != unwatched || c.tap.Load() != nil {
 		return nil, ErrStale
 	}
 	return c.sys.SyscallConn()
@@ -131,5 +134,10 @@ type layeredConn struct {
 	inner interface{ NetConn() net.Conn }
 }
 
-// NetConn returns the connection below.
-func (c *layeredConn) NetConn() net.Conn { return c.inner.NetConn() }
+// NetConn returns the connection below; none while a Subscriber reads from it.
+func (c *layeredConn) NetConn() net.Conn {
+	if c.tap.Load() != nil {
+		return nil
+	}
+	return c.inner.NetConn()
+}

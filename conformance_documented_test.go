@@ -1,0 +1,37 @@
+package fallback_test
+
+// documented are the differences that are known and stay, by call, shape and mode, with the reason.
+var documented = differences(map[string][]string{
+	"go-redis gives a queued SHUTDOWN an error of its own, with no text, and keeps it where MULTI is refused: " +
+		"a bare client over quota gets the same": {
+		"Shutdown, transaction, over quota", "Shutdown, transaction, quota hits",
+		"ShutdownNoSave, transaction, over quota", "ShutdownNoSave, transaction, quota hits",
+		"ShutdownSave, transaction, over quota", "ShutdownSave, transaction, quota hits",
+	},
+	"go-redis cannot read an error reply to this command, and gives up the replies behind it: whether those " +
+		"commands were refused as well is not known, and what is not harmless twice is not replayed": {
+		"TSMGet, pipeline, quota hits", "TSMGet, pipeline, quota hits inside",
+		"TSMGetWithArgs, pipeline, quota hits", "TSMGetWithArgs, pipeline, quota hits inside",
+		"TSMRange, pipeline, quota hits", "TSMRange, pipeline, quota hits inside",
+		"TSMRangeWithArgs, pipeline, quota hits", "TSMRangeWithArgs, pipeline, quota hits inside",
+		"TSMRevRange, pipeline, quota hits", "TSMRevRange, pipeline, quota hits inside",
+		"TSMRevRangeWithArgs, pipeline, quota hits", "TSMRevRangeWithArgs, pipeline, quota hits inside",
+	},
+	"what the primary took before its quota was used up is not on local": {
+		"DBSize, pipeline, quota hits inside", "Scan, pipeline, quota hits inside",
+	},
+	"go-redis gives the error of a buffer that is too small to the whole pipeline, also to what was answered " +
+		"before: here that was another pipeline, and keeps its answer": {
+		"GetToBuffer too small, pipeline, quota hits inside",
+	},
+})
+
+func differences(byReason map[string][]string) map[string]string {
+	rows := map[string]string{}
+	for reason, names := range byReason {
+		for _, name := range names {
+			rows[name] = reason
+		}
+	}
+	return rows
+}

@@ -1,0 +1,414 @@
+package fallback
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis-fallback/fallback/internal/wire"
+)
+
+// listener is one subscribed connection of the program. What is said on the primary comes over the
+// connection itself, what is said on local from the hub. Confirmations come from the server that
+// serves; at a switch they are given anew, as after go-redis' own reconnection.
+type listener struct {
+	hub  *hub
+	conn *wire.Conn
+
+	// hub.mu protects these.
+	wanted  map[topic]bool
+	owed    *departure
+	resumed map[topic]bool
+
+	mu     sync.Mutex // before hub.mu, never after it
+	leader Backend
+	order  []topic // what is wanted, in the order it was asked for
+	asked  map[topic]bool
+	heard  map[topic]bool // confirmed by the primary
+	gone   bool           // the primary's side has ended
+	over   bool           // the client has closed the connection
+	kept   time.Time      // when the primary's side was last used while local serves
+}
+
+// keepAlive is how often the primary's side of a subscription is used while local serves: hosts close
+// what is idle for 30 s. PING is not billed.
+const keepAlive = 20 * time.Second
+
+// listen takes over a connection on which a client subscribes. One that was never made has no primary.
+func (h *Hook) listen(conn *wire.Conn, nowhere bool) wire.Subscriber {
+	return &listener{
+		hub: &h.ears, conn: conn, leader: h.era.Load().serving, gone: nowhere, kept: time.Now(),
+		wanted: map[topic]bool{}, resumed: map[topic]bool{}, asked: map[topic]bool{}, heard: map[topic]bool{},
+	}
+}
+
+// Command takes what the client writes.
+func (l *listener) Command(args [][]byte, raw []byte) error {
+	if len(args) == 0 {
+		return l.conn.Send(raw)
+	}
+	name := strings.ToLower(string(args[0]))
+	off := strings.Replace(name, "unsub", "sub", 1)
+	for kind, verb := range verbs {
+		if verb != off {
+			continue
+		}
+		topics := make([]topic, 0, len(args)-1)
+		for _, arg := range args[1:] {
+			topics = append(topics, topic{topicKind(kind), string(arg)})
+		}
+		if off == name {
+			return l.subscribe(topics, raw)
+		}
+		return l.unsubscribe(topicKind(kind), topics, name, raw)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.leader == Primary {
+		return l.send(raw)
+	}
+	if !l.gone && time.Since(l.kept) > keepAlive {
+		l.kept = time.Now()
+		_ = l.send(raw)
+	}
+	switch name {
+	case "ping":
+		payload := ""
+		if len(args) > 1 {
+			payload = string(args[1])
+		}
+		l.conn.Deliver(array("pong", payload), false)
+	case "client", "quit", "reset":
+		l.conn.Deliver([]byte("+OK\r\n"), false)
+	default:
+		return wire.ErrStale // somebody has subscribed on a pooled connection, and this is a stranger's
+	}
+	return nil
+}
+
+// send writes to the primary. That its side has ended is not the client's business: see Gone.
+func (l *listener) send(raw []byte) error {
+	if !l.gone {
+		_ = l.conn.Send(raw)
+	}
+	return nil
+}
+
+func (l *listener) subscribe(topics []topic, raw []byte) error {
+	l.mu.Lock()
+	for _, t := range topics {
+		if !contains(l.order, t) {
+			l.order = append(l.order, t)
+		}
+	}
+	l.mu.Unlock()
+	live := l.hub.add(l, topics)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.leader == Local {
+		for _, t := range live {
+			l.confirm(verbs[t.kind], t)
+		}
+		return nil // the primary is asked when it is about to serve again
+	}
+	for _, t := range topics {
+		l.asked[t] = true
+	}
+	return l.send(raw)
+}
+
+func (l *listener) unsubscribe(kind topicKind, topics []topic, verb string, raw []byte) error {
+	l.mu.Lock()
+	if len(topics) == 0 {
+		for _, t := range l.order {
+			if t.kind == kind {
+				topics = append(topics, t)
+			}
+		}
+	}
+	for _, t := range topics {
+		for i, have := range l.order {
+			if have == t {
+				l.order = append(l.order[:i], l.order[i+1:]...)
+				break
+			}
+		}
+		delete(l.asked, t)
+		delete(l.heard, t)
+	}
+	if l.leader == Local {
+		for _, t := range topics {
+			l.confirm(verb, t)
+		}
+	}
+	// The primary is told at once, also over quota: it would go on sending.
+	err := l.send(raw)
+	l.mu.Unlock()
+	l.hub.remove(l, topics)
+	return err
+}
+
+// confirm tells the client that a topic is subscribed to, or no longer.
+func (l *listener) confirm(verb string, t topic) {
+	n := 0
+	for i, have := range l.order {
+		n = len(l.order)
+		if have == t {
+			n = i + 1
+			break
+		}
+	}
+	frame := array(verb, t.name)
+	frame[1] = '3'
+	frame = append(frame, ':')
+	frame = strconv.AppendInt(frame, int64(n), 10)
+	l.conn.Deliver(append(frame, "\r\n"...), false)
+}
+
+// localLive is told that local has confirmed a topic.
+func (l *listener) localLive(t topic) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.leader == Local && contains(l.order, t) {
+		l.confirm(verbs[t.kind], t)
+	}
+}
+
+// Frame takes what the primary says.
+func (l *listener) Frame(frame []byte) {
+	if frame[0] == '-' {
+		l.refused(frame)
+		return
+	}
+	parts := wire.Elements(frame)
+	if len(parts) == 0 {
+		l.reply(frame)
+		return
+	}
+	switch kind := string(parts[0]); kind {
+	case "message", "pmessage", "smessage":
+		channel := parts[min(len(parts)-1, 1)]
+		if kind == "pmessage" && len(parts) > 2 {
+			channel = parts[2]
+		}
+		if !bytes.HasPrefix(channel, []byte(keyEvents)) || l.hub.h.Serving() == Primary {
+			l.conn.Deliver(frame, true)
+		}
+	case "subscribe", "psubscribe", "ssubscribe":
+		l.mu.Lock()
+		for k, verb := range verbs {
+			if verb == kind && len(parts) > 1 {
+				l.heard[topic{topicKind(k), string(parts[1])}] = true
+			}
+		}
+		l.mu.Unlock()
+		l.reply(frame)
+	default:
+		l.reply(frame)
+	}
+}
+
+// reply hands on what is an answer to the client, if the primary is the one to answer.
+func (l *listener) reply(frame []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.leader == Primary || frame[0] == '>' && !bytes.Contains(frame, []byte("subscribe")) {
+		l.conn.Deliver(frame, false)
+	}
+}
+
+// refused sees an error reply. A limit trips, as it does for any command; where local then serves, the
+// client hears of its subscriptions from there.
+func (l *listener) refused(frame []byte) {
+	h := l.hub.h
+	err := replyError(bytes.TrimRight(frame[1:], "\r\n"))
+	l.mu.Lock()
+	clear(l.asked)
+	leader := l.leader
+	l.mu.Unlock()
+	if h.verdict(nil, err) == Limit {
+		h.refused.Add(1)
+		if leader == Primary && h.trip(context.Background(), h.era.Load(), ReasonQuota, newLimitError(err)).serving == Local {
+			return
+		}
+	}
+	if leader == Primary {
+		l.conn.Deliver(frame, false)
+	}
+}
+
+// follow is told who serves.
+func (l *listener) follow(serving Backend) {
+	if serving == Primary {
+		l.catchUp()
+	}
+	l.hub.mu.Lock()
+	live := make(map[topic]bool, len(l.wanted))
+	for t := range l.wanted {
+		live[t] = l.hub.liveLocked(t)
+	}
+	l.hub.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.leader == serving {
+		return
+	}
+	l.leader = serving
+	for _, t := range l.order {
+		if serving == Local && live[t] || serving == Primary && l.heard[t] {
+			l.confirm(verbs[t.kind], t)
+		}
+	}
+}
+
+// catchUp subscribes on the primary to what it does not know of yet. A connection whose primary side
+// has ended can only be made anew, by go-redis.
+func (l *listener) catchUp() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return
+	}
+	if l.gone {
+		l.reconnect()
+		return
+	}
+	missing := map[topicKind][]string{}
+	for _, t := range l.order {
+		if !l.asked[t] {
+			l.asked[t] = true
+			missing[t.kind] = append(missing[t.kind], t.name)
+		}
+	}
+	for kind, names := range missing {
+		_ = l.conn.Send(array(append([]string{verbs[kind]}, names...)...))
+	}
+}
+
+// reconnect has go-redis make the connection anew. What is said on local meanwhile is kept for it.
+func (l *listener) reconnect() {
+	if l.over {
+		return
+	}
+	l.over = true
+	l.hub.depart(l)
+	l.conn.End(io.EOF)
+}
+
+// caughtUp reports that the primary has confirmed all that is wanted.
+func (l *listener) caughtUp() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range l.order {
+		if !l.heard[t] && !l.over {
+			return false
+		}
+	}
+	return true
+}
+
+// Gone sees the primary's side end. While the primary serves, go-redis is to connect anew, but not
+// before there is something to connect to: until then, local is listened to.
+func (l *listener) Gone(err error) {
+	h := l.hub.h
+	l.mu.Lock()
+	l.gone = true
+	over := l.over
+	l.mu.Unlock()
+	if over {
+		return
+	}
+	h.cut.Add(1)
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		e := h.era.Load()
+		l.mu.Lock()
+		over := l.over
+		l.mu.Unlock()
+		if over || e.serving == Local {
+			return // the return will see to it
+		}
+		err := h.primary.dialed.Load().reachable(h.cfg.probeTimeout)
+		if err == nil || h.down.Load() {
+			l.mu.Lock()
+			l.reconnect()
+			l.mu.Unlock()
+			return
+		}
+		cur := h.era.Load()
+		if cur == e {
+			cur = h.primaryFailed(context.Background(), e, err)
+		}
+		_ = pause(context.Background(), cur, wait)
+	}
+}
+
+// Closed sees the client close the connection.
+func (l *listener) Closed() {
+	l.mu.Lock()
+	l.over = true
+	l.mu.Unlock()
+	l.hub.leave(l)
+}
+
+// prepareReturn has everybody subscribed on the primary before it serves, within a bound.
+func (h *Hook) prepareReturn() {
+	if len(h.ears.all()) == 0 {
+		return
+	}
+	h.probing.Add(1) // connections may be made
+	defer h.probing.Add(-1)
+	for deadline := time.Now().Add(returnWait); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		for _, l := range h.ears.all() {
+			l.catchUp()
+		}
+		if h.ears.ready() {
+			return
+		}
+	}
+}
+
+// returnWait bounds how long a return waits for subscribers.
+const returnWait = 250 * time.Millisecond
+
+// ready reports that nobody is on the way, and all are subscribed on the primary.
+func (b *hub) ready() bool {
+	b.mu.Lock()
+	n := len(b.departed)
+	b.mu.Unlock()
+	if n > 0 {
+		return false
+	}
+	for _, l := range b.all() {
+		if !l.caughtUp() {
+			return false
+		}
+	}
+	return true
+}
+
+func contains(order []topic, t topic) bool {
+	for _, have := range order {
+		if have == t {
+			return true
+		}
+	}
+	return false
+}
+
+// array writes strings as a server does.
+func array(parts ...string) []byte {
+	b := append([]byte{'*'}, strconv.Itoa(len(parts))...)
+	b = append(b, "\r\n"...)
+	for _, p := range parts {
+		b = append(b, '$')
+		b = strconv.AppendInt(b, int64(len(p)), 10)
+		b = append(b, "\r\n"...)
+		b = append(b, p...)
+		b = append(b, "\r\n"...)
+	}
+	return b
+}
