@@ -104,6 +104,12 @@ func (b *batch) send(ctx context.Context, part []redis.Cmder) (err error, unwrit
 	part[0] = o
 	defer func() { part[0] = first }()
 	err = b.next(ctx, cmds)
+	if errors.Is(err, redis.ErrFDPipelineDiverts) {
+		// FDPipelined takes no command that must not be repeated. It has sent nothing, and on a full
+		// duplex nothing is repeated: see onStream.
+		part[0] = first
+		return b.next(ctx, cmds), false
+	}
 	return err, !o.written.Load()
 }
 

@@ -176,13 +176,14 @@ func unknownFunction(err error) bool {
 func (h *Hook) runCode(ctx context.Context, c call) error {
 	s := h.code.script(c.cmd.Args())
 	e := h.era.Load()
-	err := h.ordinary(ctx, c)
+	err := h.run(ctx, c)
 	by := e.serving
 	if cur := h.era.Load(); cur.term != e.term {
 		by = cur.serving
 	}
 	args := c.cmd.Args()
 	switch {
+	case c.in.is(alone): // whose next may be of no use a second time
 	case by == Primary && unknownScript(err) && s != nil && s.localOnly.Load():
 		// It was loaded while local served.
 		c.cmd.SetErr(nil)

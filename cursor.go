@@ -126,7 +126,7 @@ func (h *Hook) scan(ctx context.Context, c call) error {
 	if e.foreign(c.class, c.cmd) {
 		return ErrRestartScan
 	}
-	err := h.ordinary(ctx, c)
+	err := h.run(ctx, c)
 	if err == nil {
 		// Which server has answered is known only if none came after it; local remembers its own.
 		if h.era.Load().term == e.term && e.serving == Primary {

@@ -104,7 +104,7 @@ func detectFailure(err error) Verdict {
 	case errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted):
 		return Busy
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
-		errors.As(err, &timeout), errors.Is(err, errHung):
+		errors.As(err, &timeout), errors.Is(err, errHung), errors.As(err, new(*streamError)):
 		return Lost
 	}
 	// A value that cannot be encoded, a client that was closed: nothing a server did.

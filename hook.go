@@ -23,6 +23,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/redis-fallback/fallback/breaker"
 	"github.com/redis-fallback/fallback/health"
@@ -63,6 +64,7 @@ type Hook struct {
 	localSeen  atomic.Int64 // when local last answered, ns since 1970
 	refusal    atomic.Pointer[seenRefusal]
 	denied     atomic.Uint64 // epoch+1 in which a denial was logged
+	besides    atomic.Uint64 // the same of a command of a full duplex
 	localGone  atomic.Bool   // and that was logged
 
 	trips, returns, refused, withheld, lost atomic.Int64
@@ -128,6 +130,7 @@ func newHook(cfg config) *Hook {
 		s.conns.Silent = func(since time.Time) { h.suspect(s, since) }
 	}
 	h.primary.conns.Refusal = h.sawRefusal
+	h.primary.conns.Failed = onStream
 	h.primary.conns.Subscriber = func(c *wire.Conn) wire.Subscriber { return h.listen(c, false) }
 	h.limbos.Subscriber = func(c *wire.Conn) wire.Subscriber { return h.listen(c, true) }
 	h.ears.init(h)
@@ -142,7 +145,9 @@ func (h *Hook) DialHook(next redis.DialHook) redis.DialHook {
 	if h.off {
 		return nil // which go-redis ignores
 	}
-	in := h.links.begin()
+	enoughStack()
+	var here byte
+	in := h.links.begin(uintptr(unsafe.Pointer(&here))) //nolint:gosec // where it lies, no pointer
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		in.dialed()
 		return h.dial(ctx, network, addr, next)
@@ -154,7 +159,8 @@ func (h *Hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	if h.off {
 		return nil // which go-redis ignores
 	}
-	in := h.links.process()
+	var here byte
+	in := h.links.process(uintptr(unsafe.Pointer(&here))) //nolint:gosec // where it lies, no pointer
 	in.next = next
 	if h.root.CompareAndSwap(nil, &next) {
 		in.root.Store(true) // nothing but AddHook can come first
@@ -172,7 +178,8 @@ func (h *Hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 	if h.off {
 		return nil // which go-redis ignores
 	}
-	in := h.links.pipeline()
+	var here byte
+	in := h.links.pipeline(uintptr(unsafe.Pointer(&here))) //nolint:gosec // where it lies, no pointer
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		return h.processPipeline(ctx, in, next, cmds)
 	}

@@ -14,6 +14,7 @@ const (
 	fresh     uint32 = 1 << iota // nothing has been sent through it
 	handshake                    // it sets up a connection
 	seated                       // its connection is in a state of its own: see seat
+	alone                        // it was built for one call: see beside.go
 )
 
 // instance is one set of closures that go-redis has built: the client's own, or that of a Conn, a
@@ -32,6 +33,14 @@ type instance struct {
 func newInstance() *instance {
 	in := &instance{}
 	in.state.Store(fresh)
+	return in
+}
+
+// newAlone is what a closure belongs to that is of no set.
+func newAlone() *instance {
+	in := newInstance()
+	in.state.Or(alone)
+	in.unsure.Store(true)
 	return in
 }
 
@@ -67,14 +76,22 @@ func (in *instance) sit(h *Hook) *seat {
 
 // linker finds the closures that belong together. go-redis builds the four of one set back to back,
 // on one goroutine: dial, process, pipeline, transaction. While a set is being built the others wait,
-// for a few hundred nanoseconds; a set that does not go on is given up after a while, and marked as
-// unsure, as is everything that does not fit the order.
+// for a few microseconds; a set that does not go on is given up after a while, and marked as unsure, as
+// is everything that does not fit the order.
+//
+// A closure for one call alone, as an autopipeline has one built for each of its batches, may be built
+// beside a set. What tells it from one of the set is where its frame lies: the four builders of a set
+// are called from one frame, each at a distance from the first that AddHook has shown. A frame of
+// another goroutine cannot be there. A stack that moves in between makes the set an unsure one.
 type linker struct {
 	building chan struct{} // holds one while a set is being built
 
-	mu   sync.Mutex
-	cur  *instance
-	step int // closures built of cur
+	mu     sync.Mutex
+	cur    *instance
+	step   int     // closures built of cur
+	first  uintptr // where the frame of its first builder was
+	apart  [4]uintptr
+	taught bool // apart is known
 }
 
 // stuck is how long a set may take before the next one no longer waits for it.
@@ -82,8 +99,8 @@ const stuck = 50 * time.Millisecond
 
 func (l *linker) init() { l.building = make(chan struct{}, 1) }
 
-// begin is called by the first of the four builders.
-func (l *linker) begin() *instance {
+// begin is called by the first of the four builders. place is where its frame lies.
+func (l *linker) begin(place uintptr) *instance {
 	select {
 	case l.building <- struct{}{}:
 	default:
@@ -99,32 +116,34 @@ func (l *linker) begin() *instance {
 	if l.cur != nil {
 		l.cur.unsure.Store(true)
 	}
-	l.cur, l.step = newInstance(), 1
+	l.cur, l.step, l.first = newInstance(), 1, place
 	return l.cur
 }
 
 // process is called by the second.
-func (l *linker) process() *instance { return l.take(1, 1) }
+func (l *linker) process(place uintptr) *instance { return l.take(place, 1, 1) }
 
 // pipeline is called by the third and the fourth.
-func (l *linker) pipeline() *instance { return l.take(2, 3) }
+func (l *linker) pipeline(place uintptr) *instance { return l.take(place, 2, 3) }
 
-func (l *linker) take(from, to int) *instance {
+func (l *linker) take(place uintptr, from, to int) *instance {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	in := l.cur
-	if in == nil || l.step < from || l.step > to {
-		// Alone, as go-redis builds one for a single call, or out of order.
-		if in != nil {
-			in.unsure.Store(true)
-			l.endLocked()
-		}
-		in = newInstance()
+	if in == nil || l.taught && l.step < 4 && place-l.first != l.apart[l.step] {
+		return newAlone()
+	}
+	if l.step < from || l.step > to { // out of order
 		in.unsure.Store(true)
-		return in
+		l.endLocked()
+		return newAlone()
+	}
+	if !l.taught {
+		l.apart[l.step] = place - l.first
 	}
 	if l.step++; l.step == 4 {
 		in.whole.Store(true)
+		l.taught = true
 		l.endLocked()
 	}
 	return in
@@ -145,3 +164,14 @@ func (h *Hook) checkOrder(in *instance) {
 		h.cfg.logger.Error("redis fallback: this go-redis builds hooks in an order that is not known; Watch, Conn and Pub/Sub stay on the primary")
 	}
 }
+
+// enoughStack has the stack grow now, if it must, and not while a set is being built.
+//
+//go:noinline
+func enoughStack() byte {
+	var room [4 << 10]byte
+	return room[len(here())]
+}
+
+//go:noinline
+func here() string { return "" }

@@ -24,7 +24,7 @@ func (h *Hook) primaryOnly(ctx context.Context, cmd redis.Cmder) bool {
 
 // serve answers a command that was issued while local serves.
 func (h *Hook) serve(ctx context.Context, e *era, c *call) error {
-	if h.rootGone.Load() && h.rootGone.CompareAndSwap(true, false) {
+	if !c.in.is(alone) && h.rootGone.Load() && h.rootGone.CompareAndSwap(true, false) {
 		another := c.next // client that carries the hook
 		h.root.Store(&another)
 		h.probeSoon()

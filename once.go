@@ -26,6 +26,12 @@ func (o *once) Args() []any {
 	return o.Cmder.Args()
 }
 
+// Clone returns a copy of the command, of which nothing more is known: a hook after ours may send it.
+func (o *once) Clone() redis.Cmder {
+	o.written.Store(true)
+	return o.Cmder.Clone()
+}
+
 // hidesErrors reports a command for which go-redis takes an error reply for a value, or cannot read
 // it: its time is kept, to tell what the connection saw meanwhile.
 func hidesErrors(cmd redis.Cmder) bool {

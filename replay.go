@@ -23,6 +23,7 @@ type call struct {
 	class command.Class
 	kept  bool        // never to local
 	once  *once       // nil if it may run twice
+	ran   bool        // next must not be called again: see beside.go
 	sent  redis.Cmder // cmd, or once
 	began time.Time   // of a command whose error reply is a value
 }
@@ -53,7 +54,7 @@ func (h *Hook) settle(ctx context.Context, e *era, c *call, err error) error {
 				return nil
 			}
 		} else {
-			f = h.misread(c, h.fault(e, c.cmd, c.free(), err))
+			f = h.misread(c, h.fault(e, c.cmd, c.free(err), err))
 		}
 		cur := h.hear(ctx, e, f)
 		switch {
@@ -62,6 +63,8 @@ func (h *Hook) settle(ctx context.Context, e *era, c *call, err error) error {
 		case cur.serving == Local && !c.kept:
 			c.cmd.SetErr(nil)
 			return h.serveAfter(ctx, cur, c, f.err)
+		case c.ran:
+			return f.err
 		case f.now && free < maxFree, f.verdict == Limit && cur != e && !c.kept && free < maxFree:
 			free++
 		case f.verdict == Limit, f.verdict == Capacity, c.once == nil:
@@ -88,9 +91,17 @@ func (h *Hook) settle(ctx context.Context, e *era, c *call, err error) error {
 	}
 }
 
-// free reports that the command may be sent again whatever became of the last attempt: running it
-// twice is harmless, or it was never written.
-func (c *call) free() bool { return c.once == nil || !c.once.written.Load() }
+// free reports that the command may be sent again whatever became of the last attempt, which ended
+// with err: running it twice is harmless, or it was never written.
+func (c *call) free(err error) bool {
+	switch {
+	case c.once == nil:
+		return true
+	case c.ran:
+		return errors.Is(err, errNotDialed) // and the one before it was not lost: see onStream
+	}
+	return !c.once.written.Load()
+}
 
 // fault judges a failed attempt on the primary. free says that it may be sent again whatever became
 // of it.
@@ -247,9 +258,12 @@ func (h *Hook) plain(e *era, err error) error {
 	var setUp *handshakeError
 	var dial *dialError
 	var partial *wire.PartialError
+	var stream *streamError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &stream):
+		return stream.err
 	case errors.As(err, &setUp):
 		return setUp.limit
 	case errors.Is(err, errNotDialed):

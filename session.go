@@ -42,6 +42,14 @@ func (h *Hook) plainCall(ctx context.Context, c call) error {
 	case c.class.Has(command.Code):
 		return h.runCode(ctx, c)
 	}
+	return h.run(ctx, c)
+}
+
+// run sends a command on its way.
+func (h *Hook) run(ctx context.Context, c call) error {
+	if c.in.is(alone) {
+		return h.alone(ctx, c)
+	}
 	return h.ordinary(ctx, c)
 }
 
@@ -272,7 +280,7 @@ func (h *Hook) armedOnPrimary(ctx context.Context, e *era, s *seat, next redis.P
 		h.primary.answered(1)
 		return err
 	}
-	f := h.fault(e, cmd, c.free(), err)
+	f := h.fault(e, cmd, c.free(err), err)
 	cur := h.hear(ctx, e, f)
 	if f.again && cur.term != s.term || f.again && f.now {
 		s.abort()

@@ -35,11 +35,12 @@ type Conn struct {
 	raw  net.Conn        // the lowest layer that can be reached
 	peek syscall.RawConn // of raw, where Conn is a layer above it; else nil
 
-	until time.Time    // the reader's own deadline
+	until atomic.Int64 // the reader's own deadline, in ns since start; 0: none
 	asked atomic.Int64 // when the reader began to wait, in ns since 1970
 	heard atomic.Int64 // the value of asked of the last wait that ended with bytes
 
 	turn   atomic.Bool  // the last thing that happened was a reply
+	taken  atomic.Bool  // taken from the pool, and nothing written since
 	first  atomic.Bool  // the next bytes are the first of a reply
 	spent  atomic.Bool  // must not be used for another request
 	watch  atomic.Int32 // what WATCH has left on the server: see watch.go
@@ -58,12 +59,13 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 		return nil
 	}
 	now := time.Now()
-	c.until = t
+	c.until.Store(deadline(t))
 	c.asked.Store(now.UnixNano())
 	return c.Conn.SetReadDeadline(c.sooner(now, c.set.Silence))
 }
 
-// SetDeadline is what the pool uses to clear deadlines before it looks at the socket.
+// SetDeadline is what the pool uses to clear deadlines before it looks at the socket. Now and then it
+// looks at one that is just being set up again, for a hand-over.
 func (c *Conn) SetDeadline(t time.Time) error {
 	if tap := c.tap.Load(); tap != nil {
 		tap.setUntil(t)
@@ -72,15 +74,38 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	if c.watch.Load() != unwatched {
 		c.spent.Store(true) // handed out anew, with what somebody has left on it
 	}
-	c.until = t
+	c.until.Store(deadline(t))
+	c.taken.Store(t.IsZero())
 	return c.Conn.SetDeadline(t)
 }
 
 func (c *Conn) sooner(now time.Time, wait time.Duration) time.Time {
-	if wait > 0 && (c.until.IsZero() || c.until.Sub(now) > wait) {
+	until := c.until.Load()
+	if wait > 0 && (until == 0 || until-int64(now.Sub(start)) > int64(wait)) {
 		return now.Add(wait)
 	}
-	return c.until
+	return c.limit()
+}
+
+// limit is the reader's own deadline.
+func (c *Conn) limit() time.Time {
+	if until := c.until.Load(); until != 0 {
+		return start.Add(time.Duration(until))
+	}
+	return time.Time{}
+}
+
+// start is when the process did, nearly.
+var start = time.Now()
+
+func deadline(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	if d := int64(t.Sub(start)); d != 0 {
+		return d
+	}
+	return 1
 }
 
 // Read reads as the connection below does, and calls Silent when nothing comes.
@@ -127,15 +152,17 @@ func (c *Conn) read(p []byte) (int, error) {
 			return n, c.reason(err)
 		}
 		now := time.Now()
-		if !errors.Is(err, os.ErrDeadlineExceeded) || wait <= 0 || c.killed.Load() != nil || c.tap.Load() != nil {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || c.killed.Load() != nil || c.tap.Load() != nil {
 			return n, c.reason(err)
 		}
-		if !c.until.IsZero() && !now.Before(c.until) {
+		if until := c.until.Load(); until != 0 && int64(now.Sub(start)) >= until {
 			c.set.gaveUp(c.asked.Load())
 			return n, c.reason(err)
 		}
-		c.set.Silent(time.Unix(0, c.asked.Load()))
-		wait = min(2*wait, maxWait)
+		if wait > 0 {
+			c.set.Silent(time.Unix(0, c.asked.Load()))
+			wait = min(2*wait, maxWait)
+		}
 		if err := c.Conn.SetReadDeadline(c.sooner(now, wait)); err != nil {
 			return 0, c.reason(err)
 		}
@@ -159,8 +186,12 @@ func (c *Conn) Write(p []byte) (int, error) {
 	if t := c.tap.Load(); t != nil {
 		return t.write(p)
 	}
+	taken := c.taken.Swap(false)
 	if c.turn.Swap(false) {
-		if c.spent.Load() || c.ended() {
+		if c.spent.Load() || (taken || c.asked.Load() == c.heard.Load()) && c.ended() {
+			if taken && c.killed.Load() == nil {
+				return 0, ErrStale
+			}
 			return 0, c.reason(ErrStale)
 		}
 		c.first.Store(true)
@@ -198,10 +229,14 @@ func (c *Conn) kill(err error) {
 
 // reason returns why the connection was killed in place of what that made of its next operation.
 func (c *Conn) reason(err error) error {
-	if err != nil {
-		if why := c.killed.Load(); why != nil {
-			return *why
-		}
+	if err == nil {
+		return nil
+	}
+	if why := c.killed.Load(); why != nil {
+		return *why
+	}
+	if c.set.Failed != nil {
+		return c.set.Failed(err)
 	}
 	return err
 }
@@ -209,12 +244,19 @@ func (c *Conn) reason(err error) error {
 // ended reports whether the server has closed the connection, where go-redis' pool cannot see it
 // because the socket is a layer below. An end that was announced, by an alert of TLS, stands in the
 // socket as bytes, with the end itself behind them: reading is the only way to tell it from a push
-// or a session ticket. Nobody reads between a reply and the next request.
+// or a session ticket. Nobody reads between a reply and the next request, but for a full duplex, whose
+// reader may begin to wait at this moment: it gets a deadline back.
 func (c *Conn) ended() bool {
 	if c.peek == nil || !c.readMu.TryLock() {
 		return false
 	}
 	defer c.readMu.Unlock()
+	asked := c.asked.Load()
+	defer func() {
+		if c.asked.Load() != asked {
+			_ = c.Conn.SetReadDeadline(time.Now().Add(max(c.set.Silence, time.Second)))
+		}
+	}()
 	_ = c.Conn.SetReadDeadline(time.Time{}) // one that has passed would fail the look itself
 	for wait := 2 * time.Millisecond; ; wait *= 2 {
 		pending, gone := peek(c.peek)

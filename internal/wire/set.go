@@ -22,6 +22,10 @@ type Set struct {
 	// Refusal is given the text of an error reply that stands first after a request. It must not
 	// block.
 	Refusal func(text string)
+	// Failed may put another error in the place of one that a read or a write ends with. A write on a
+	// connection that was just taken from the pool, so that nothing else is under way on it, and of
+	// which nothing was sent, is not given to it.
+	Failed func(err error) error
 	// Subscriber is asked for what takes over a connection whose client is about to subscribe; nil
 	// leaves it alone.
 	Subscriber func(*Conn) Subscriber

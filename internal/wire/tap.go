@@ -63,7 +63,7 @@ func begins(p []byte) bool {
 // tapInto lets a Subscriber take the connection over. A reader that is waiting is woken, and goes on
 // in readTap.
 func (c *Conn) tapInto(s Subscriber) {
-	t := &tap{s: s, wake: make(chan struct{}, 1), until: c.until}
+	t := &tap{s: s, wake: make(chan struct{}, 1), until: c.limit()}
 	t.room = sync.NewCond(&t.mu)
 	c.tap.Store(t)
 	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
