@@ -23,6 +23,16 @@ type seen struct{ n atomic.Int32 }
 
 func (s *seen) again() bool { return s.n.Add(1) > 1 }
 
+// dialing returns the dialer of a client of the primary, whose instance it tells that it dials.
+func (h *Hook) dialing(next redis.DialHook, in *instance) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if in != nil {
+			in.dialed.Store(true)
+		}
+		return h.dial(ctx, network, addr, next)
+	}
+}
+
 // dial makes a connection to the primary. It hears of dials that fail before any command does: five
 // in a row end here, while go-redis would go on with its twenty.
 func (h *Hook) dial(ctx context.Context, network, addr string, next redis.DialHook) (net.Conn, error) {
@@ -104,8 +114,10 @@ func (s *side) target(network, addr string, next redis.DialHook) *dialTarget {
 		return t
 	}
 	t := &dialTarget{network: network, addr: addr, next: next}
-	s.dialed.CompareAndSwap(nil, t)
-	return t
+	if s.dialed.CompareAndSwap(nil, t) {
+		return t
+	}
+	return s.nodes.get(network, addr, next)
 }
 
 // endpoint is where a connection was meant to lead, and where it led.

@@ -69,6 +69,9 @@ var (
 	// ErrPartialTransaction is returned when the server ran a part of a transaction: MULTI was
 	// refused and the commands behind it ran one by one, or EXEC ran fewer than were queued.
 	ErrPartialTransaction = errors.New("redis fallback: the server ran only a part of the transaction")
+	// ErrRing is what every call gets on a Ring that carries the hook: nothing is sent.
+	ErrRing = errors.New("redis fallback: a Ring cannot be the primary: it moves the keys of a shard that does not " +
+		"answer to the others; give each shard's client a hook of its own, or use a ClusterClient")
 	// ErrNoClient is returned by Probe before any client carries the hook.
 	ErrNoClient = errors.New("redis fallback: no client carries this hook yet")
 	// ErrClosed is returned by operations on a Hook after Shutdown.

@@ -32,7 +32,7 @@ func (h *Hook) checkHang(s *side) {
 	}
 	began := time.Now()
 	e := h.era.Load()
-	if t.answersPing(h.cfg.pingTimeout) || s.conns.HeardSince(began) {
+	if s.answersPing(t, h.cfg.pingTimeout) || s.conns.HeardSince(began) {
 		s.alive.Store(time.Now().UnixNano())
 		return
 	}

@@ -18,7 +18,6 @@ package fallback
 import (
 	"context"
 	"fmt"
-	"net"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -50,7 +49,10 @@ type Hook struct {
 	links    linker
 	root     atomic.Pointer[redis.ProcessHook] // below the hook, of the first client it was added to
 	probing  atomic.Int32
-	rootGone atomic.Bool   // the client of root was closed
+	rootGone atomic.Bool // the client of root was closed
+	carrier  atomic.Pointer[carrier]
+	onNodes  atomic.Bool   // AddToCluster: the clients of the nodes carry a hook as well
+	admitted atomic.Bool   // the client is of a kind that the hook can serve
 	tripping chan struct{} // holds one while local is asked before a trip
 
 	sameServer atomic.Bool
@@ -64,6 +66,8 @@ type Hook struct {
 
 	log      queue[Event]
 	announce queue[Event]
+
+	admitting sync.Mutex // held while the kind of client is found out
 
 	mu         sync.Mutex // protects all below, and every change of era
 	plan       *health.Plan
@@ -84,6 +88,7 @@ type side struct {
 	end     atomic.Pointer[endpoint]
 
 	dialed   atomic.Pointer[dialTarget]
+	nodes    targets
 	checking atomic.Bool  // a hung server is being told from a slow one
 	alive    atomic.Int64 // when it last answered a PING of that check, ns since 1970
 }
@@ -105,7 +110,7 @@ func New(local redis.UniversalClient, opts ...Option) *Hook {
 	}
 	h := newHook(newConfig(opts))
 	h.local = local
-	local.AddHook(localHook{h})
+	h.watchConns(local)
 	return h
 }
 
@@ -131,10 +136,7 @@ func (h *Hook) DialHook(next redis.DialHook) redis.DialHook {
 	if h.off {
 		return nil // which go-redis ignores
 	}
-	h.links.begin()
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return h.dial(ctx, network, addr, next)
-	}
+	return h.dialing(next, h.links.begin())
 }
 
 // ProcessHook implements redis.Hook.
@@ -145,7 +147,11 @@ func (h *Hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	in := h.links.process()
 	if h.root.CompareAndSwap(nil, &next) {
 		in.root = true
+		h.carrier.Store(&carrier{in: in, process: next})
 		h.watchLocal()
+	}
+	if in.alone {
+		return h.single(in, next)
 	}
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		return h.process(ctx, in, next, cmd)
@@ -158,6 +164,9 @@ func (h *Hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 		return nil // which go-redis ignores
 	}
 	in := h.links.pipeline()
+	if f := h.carrier.Load(); f != nil && f.in == in {
+		h.carrier.Store(&carrier{in: in, process: f.process, tx: next}) // the second of two is the transactions'
+	}
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		return h.processPipeline(ctx, in, next, cmds)
 	}
@@ -165,6 +174,11 @@ func (h *Hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 
 // process is the one place where it is decided which server a command goes to first.
 func (h *Hook) process(ctx context.Context, in *instance, next redis.ProcessHook, cmd redis.Cmder) error {
+	if !h.admitted.Load() {
+		if err := h.admit(); err != nil {
+			return err
+		}
+	}
 	args := cmd.Args()
 	class := command.Of(args)
 	if class.Any(command.Session) {
@@ -196,6 +210,11 @@ func (h *Hook) process(ctx context.Context, in *instance, next redis.ProcessHook
 
 // processPipeline is the same for a pipeline or a transaction.
 func (h *Hook) processPipeline(ctx context.Context, in *instance, next redis.ProcessPipelineHook, cmds []redis.Cmder) error {
+	if !h.admitted.Load() {
+		if err := h.admit(); err != nil {
+			return refuseAll(cmds, err)
+		}
+	}
 	if in.handshake.Load() {
 		return h.setUpPipeline(ctx, next, cmds)
 	}

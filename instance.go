@@ -10,8 +10,10 @@ import (
 // Watch, or the set-up of one connection. go-redis names none of them; they are told apart by what is
 // sent through them first.
 type instance struct {
-	root bool // of a client: its connections come from a pool, no session belongs to it
+	root  bool // of a client: its connections come from a pool, no session belongs to it
+	alone bool // one closure, built for a single call
 
+	dialed    atomic.Bool // connections are made through it: it is no cluster's
 	kept      atomic.Bool // everything sent through it stays on the primary
 	handshake atomic.Bool // it sets up a connection
 	armed     atomic.Bool // between WATCH or MULTI and EXEC
@@ -53,7 +55,7 @@ const stuck = 50 * time.Millisecond
 func (l *linker) init() { l.building = make(chan struct{}, 1) }
 
 // begin is called by the first of the four builders.
-func (l *linker) begin() {
+func (l *linker) begin() *instance {
 	select {
 	case l.building <- struct{}{}:
 	default:
@@ -70,6 +72,7 @@ func (l *linker) begin() {
 		l.cur.unsure.Store(true)
 	}
 	l.cur, l.step = &instance{}, 1
+	return l.cur
 }
 
 // process is called by the second.
@@ -88,7 +91,7 @@ func (l *linker) take(from, to int) *instance {
 			in.unsure.Store(true)
 			l.endLocked()
 		}
-		in = &instance{}
+		in = &instance{alone: true}
 		in.unsure.Store(true)
 		return in
 	}

@@ -45,9 +45,9 @@ func (h *Hook) serveAfter(ctx context.Context, e *era, c *call, cause error) err
 	}
 	var err error
 	if h.repeatable(c.class, c.cmd.Args(), c.cmd) {
-		err = h.local.Process(ctx, c.cmd)
+		err = h.processLocal(ctx, c.cmd)
 	} else {
-		err = h.onceOnLocal(ctx, c.cmd, func(o *once) error { return h.local.Process(ctx, o) })
+		err = h.onceOnLocal(ctx, c.cmd)
 	}
 	verdict := h.localVerdict(ctx, ticket, err)
 	if verdict == Answered {
@@ -64,13 +64,13 @@ func (h *Hook) serveAfter(ctx context.Context, e *era, c *call, cause error) err
 }
 
 // onceOnLocal sends what must not run twice, one attempt at a time, and again only if the one before
-// was refused or never written. cmd is the command whose writing tells.
-func (h *Hook) onceOnLocal(ctx context.Context, cmd redis.Cmder, send func(*once) error) error {
+// was refused or never written.
+func (h *Hook) onceOnLocal(ctx context.Context, cmd redis.Cmder) error {
 	wait := h.retryBackoff()
 	for {
 		o := &once{Cmder: cmd}
-		err := send(o)
-		if err == nil || ctx.Err() != nil {
+		err := h.local.Process(ctx, o)
+		if err == nil || ctx.Err() != nil || o.spread() {
 			return err
 		}
 		switch v := Detect(nil, err); {

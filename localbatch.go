@@ -2,6 +2,7 @@ package fallback
 
 import (
 	"context"
+	"slices"
 
 	"github.com/redis-fallback/fallback/internal/command"
 	"github.com/redis/go-redis/v9"
@@ -18,12 +19,7 @@ func (h *Hook) serveBatch(ctx context.Context, e *era, b *batch, part []redis.Cm
 		h.bothFailed(e, b, part, ErrLocalDown)
 		return firstErr(b.cmds)
 	}
-	var err error
-	if b.twice {
-		err = b.onLocal(ctx, h.local, part, part[0])
-	} else {
-		err = h.onceOnLocal(ctx, part[0], func(o *once) error { return b.onLocal(ctx, h.local, part, o) })
-	}
+	err := h.batchOnLocal(ctx, b, part)
 	worst := err
 	if isReply(err) {
 		// The replies are the commands' own; one that says that local cannot serve weighs most.
@@ -48,17 +44,37 @@ func (h *Hook) serveBatch(ctx context.Context, e *era, b *batch, part []redis.Cm
 	return err
 }
 
-// onLocal makes one attempt with part, whose first command is given apart: it may be marked.
-func (b *batch) onLocal(ctx context.Context, local redis.UniversalClient, part []redis.Cmder, first redis.Cmder) error {
+// batchOnLocal sends a part, or a whole transaction. What must not run twice is sent again only where
+// it was refused or never written, and only that.
+func (h *Hook) batchOnLocal(ctx context.Context, b *batch, part []redis.Cmder) error {
 	b.clear(part)
+	if b.twice {
+		return b.onLocal(ctx, h.local, part)
+	}
+	wait := h.retryBackoff()
+	for {
+		sent := slices.Clone(part)
+		m, _ := mark(sent)
+		err := b.onLocal(ctx, h.local, sent)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		redo, now := b.again(part, m, err)
+		if len(redo) == 0 || !now && !pause(ctx, h.era.Load(), wait.NextBackOff()) {
+			return err
+		}
+		part = redo
+		b.clear(part)
+	}
+}
+
+// onLocal makes one attempt.
+func (b *batch) onLocal(ctx context.Context, local redis.UniversalClient, part []redis.Cmder) error {
 	p := local.Pipeline()
 	if b.tx {
 		p = local.TxPipeline()
 	}
-	if err := p.BatchProcess(ctx, first); err != nil {
-		return err
-	}
-	if err := p.BatchProcess(ctx, part[1:]...); err != nil {
+	if err := p.BatchProcess(ctx, part...); err != nil {
 		return err
 	}
 	_, err := p.Exec(ctx)

@@ -52,6 +52,7 @@ func (h *Hook) settle(ctx context.Context, e *era, c *call, err error) error {
 			}
 		} else {
 			f = h.fault(e, c.cmd, c.free(), err)
+			f.again = f.again && !c.once.spread()
 		}
 		cur := h.hear(ctx, e, f)
 		switch {
@@ -76,7 +77,7 @@ func (h *Hook) settle(ctx context.Context, e *era, c *call, err error) error {
 		}
 		c.cmd.SetErr(nil)
 		if c.once != nil {
-			c.once.written.Store(false)
+			c.once.reset()
 		}
 		err = c.next(ctx, c.sent)
 		if err == redis.Nil || err == nil && !hidesErrors(c.cmd) { //nolint:errorlint // as go-redis returns it
@@ -102,7 +103,7 @@ func (h *Hook) fault(e *era, cmd redis.Cmder, free bool, err error) fault {
 		f.verdict, f.again, f.now, f.counted = Busy, true, true, true
 		return f
 	case errors.Is(err, errNotDialed):
-		f.verdict, f.now, f.counted = Busy, true, true
+		f.verdict, f.again, f.now, f.counted = Busy, true, true, true
 		return f
 	case errors.As(err, &setUp):
 		f.verdict, f.again = Limit, true

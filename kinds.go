@@ -1,0 +1,95 @@
+package fallback
+
+import (
+	"context"
+	"errors"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// carrier is what lies below the hook in the first client it was added to.
+type carrier struct {
+	in      *instance
+	process redis.ProcessHook
+	tx      redis.ProcessPipelineHook
+}
+
+// admit looks once, before the first call, at what kind of client carries the hook, and refuses a Ring
+// with ErrRing: each of its shards would be over quota for itself, and a Ring moves the keys of a shard
+// that does not answer to the others.
+//
+// go-redis does not tell a hook whose it is. The kinds differ in what they make of calls whose context
+// has ended before they begin, and of none of these calls a byte is sent or a connection made. Hooks
+// that were added after ours see one such call on a plain client, and a few on a cluster.
+func (h *Hook) admit() error {
+	h.admitting.Lock()
+	defer h.admitting.Unlock()
+	if h.admitted.Load() {
+		return nil
+	}
+	c := h.carrier.Load()
+	if c == nil || c.process == nil || c.tx == nil || c.in.dialed.Load() {
+		h.admitted.Store(true)
+		return nil
+	}
+	err := c.refuse()
+	h.admitted.Store(err == nil)
+	return err
+}
+
+// refuse returns ErrRing for a Ring, nil for all others, and another error if that cannot be told now:
+// the one that a call would end with as well.
+func (c *carrier) refuse() error {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	tx := func(cmds ...redis.Cmder) error {
+		all := append([]redis.Cmder{redis.NewStatusCmd(ended, "multi")}, cmds...)
+		return c.tx(ended, append(all, redis.NewSliceCmd(ended, "exec")))
+	}
+	// Only a client that would have sent MULTI and EXEC minds the context.
+	if tx() != nil {
+		return nil
+	}
+	// The others take a transaction to the nodes of its keys. A cluster that knows its slots has only
+	// one node for it.
+	apart := func() bool {
+		err := tx(redis.NewStringCmd(ended, "get", "a"), redis.NewStringCmd(ended, "get", "b"))
+		return errors.Is(err, redis.ErrCrossSlot)
+	}
+	if apart() {
+		return nil
+	}
+	// One that does not know them yet fails before it has a node, a Ring at the node.
+	cmd := &told{Cmder: redis.NewStringCmd(ended, "get", "a")}
+	switch err := c.process(ended, cmd); {
+	case cmd.told && apart(): // it has learned its slots just now
+		return nil
+	case cmd.told:
+		return ErrRing
+	case err == nil, errors.Is(err, context.Canceled):
+		return nil
+	default:
+		return err
+	}
+}
+
+// told is a command that notices that a client has processed it: the last that a client does is to
+// tell the command its error.
+type told struct {
+	redis.Cmder
+	told bool
+}
+
+// SetErr sets the error.
+func (t *told) SetErr(err error) {
+	t.told = true
+	t.Cmder.SetErr(err)
+}
+
+// refuseAll gives every command of a batch the error that refused it.
+func refuseAll(cmds []redis.Cmder, err error) error {
+	for _, cmd := range cmds {
+		cmd.SetErr(err)
+	}
+	return err
+}
