@@ -22,6 +22,7 @@ import (
 func (h *Hook) AddToCluster(c *redis.ClusterClient) {
 	if !h.off {
 		h.admitted.Store(true)
+		h.cluster.Store(true)
 		h.onNodes.Store(true)
 		c.OnNewNode(func(n *redis.Client) {
 			nh := &nodeHook{h: h}
@@ -72,6 +73,15 @@ func (n *nodeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // ProcessPipelineHook passes pipelines.
 func (*nodeHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
+}
+
+// probeName is the key that the next probe writes. On a cluster the keys of three probes in a row lie in
+// the three thirds of the slots: a node that refuses among others that answer is met.
+func (h *Hook) probeName() string {
+	if !h.cluster.Load() {
+		return h.cfg.probeKey
+	}
+	return h.cfg.probeKey + [...]string{"{b}", "{c}", "{a}"}[h.looks.Add(1)%3]
 }
 
 // answersAside reports a command that a ClusterClient asks all of its nodes for by itself, in a call

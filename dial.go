@@ -18,6 +18,15 @@ type dialTarget struct {
 	fastest       atomic.Int64 // ns that the quickest dial took
 }
 
+// dialsEach is how often go-redis dials for one attempt, before it gives the error to a command.
+const dialsEach = 5
+
+// isDial reports the error of a dial that no DialHook of ours has seen: that of a cluster's node.
+func isDial(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
 // seen tells the first look at something from the next ones.
 type seen struct{ n atomic.Int32 }
 

@@ -52,6 +52,8 @@ type Hook struct {
 	rootGone atomic.Bool // the client of root was closed
 	carrier  atomic.Pointer[carrier]
 	onNodes  atomic.Bool   // AddToCluster: the clients of the nodes carry a hook as well
+	cluster  atomic.Bool   // the client is a ClusterClient
+	looks    atomic.Uint32 // probes of a cluster
 	admitted atomic.Bool   // the client is of a kind that the hook can serve
 	tripping chan struct{} // holds one while local is asked before a trip
 

@@ -32,14 +32,17 @@ func (h *Hook) admit() error {
 		h.admitted.Store(true)
 		return nil
 	}
-	err := c.refuse()
+	cluster, err := c.refuse()
+	if cluster {
+		h.cluster.Store(true)
+	}
 	h.admitted.Store(err == nil)
 	return err
 }
 
 // refuse returns ErrRing for a Ring, nil for all others, and another error if that cannot be told now:
-// the one that a call would end with as well.
-func (c *carrier) refuse() error {
+// the one that a call would end with as well. It tells a cluster from a plain client.
+func (c *carrier) refuse() (cluster bool, _ error) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	tx := func(cmds ...redis.Cmder) error {
@@ -48,7 +51,7 @@ func (c *carrier) refuse() error {
 	}
 	// Only a client that would have sent MULTI and EXEC minds the context.
 	if tx() != nil {
-		return nil
+		return false, nil
 	}
 	// The others take a transaction to the nodes of its keys. A cluster that knows its slots has only
 	// one node for it.
@@ -57,19 +60,19 @@ func (c *carrier) refuse() error {
 		return errors.Is(err, redis.ErrCrossSlot)
 	}
 	if apart() {
-		return nil
+		return true, nil
 	}
 	// One that does not know them yet fails before it has a node, a Ring at the node.
 	cmd := &told{Cmder: redis.NewStringCmd(ended, "get", "a")}
 	switch err := c.process(ended, cmd); {
 	case cmd.told && apart(): // it has learned its slots just now
-		return nil
+		return true, nil
 	case cmd.told:
-		return ErrRing
+		return false, ErrRing
 	case err == nil, errors.Is(err, context.Canceled):
-		return nil
+		return true, nil
 	default:
-		return err
+		return false, err
 	}
 }
 

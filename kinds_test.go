@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/redis-fallback/fallback"
+	"github.com/redis-fallback/fallback/fallbacktest"
 	"github.com/redis-fallback/fallback/internal/redistest"
 	"github.com/redis/go-redis/v9"
 )
@@ -199,4 +200,22 @@ func (k *script) tripByTx() {
 		return
 	}
 	k.counted("the transaction that trips", cmds, err, 1)
+}
+
+// overCluster is a plain client of a hosted Redis with a cluster for local.
+type overCluster struct {
+	hosted  *fallbacktest.Server
+	cluster *redistest.Cluster
+	rdb     *redis.Client
+	h       *fallback.Hook
+}
+
+func newPairOver(t *testing.T, c *redistest.Cluster) *overCluster {
+	t.Helper()
+	p := &overCluster{hosted: fallbacktest.Run(t), cluster: c}
+	p.rdb = bareClient(t, p.hosted, nil)
+	p.h = fallback.New(c.Client(t), fallback.WithLogger((&lines{}).logger()))
+	t.Cleanup(func() { _ = p.h.Shutdown(ctx) })
+	p.rdb.AddHook(p.h)
+	return p
 }

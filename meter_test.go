@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/redis-fallback/fallback/fallbacktest"
 )
@@ -17,6 +18,8 @@ type meter struct {
 	mu      sync.Mutex
 	over    bool
 	only    string // the one address that refuses; "" for all
+	setUp   bool   // the set-up of connections is refused too
+	multi   bool   // nothing is refused but MULTI, and what follows it runs
 	refused int
 }
 
@@ -40,6 +43,17 @@ func (m *meter) dial(ctx context.Context, network, addr string) (net.Conn, error
 	return &meteredConn{Conn: conn, m: m, addr: addr}, nil
 }
 
+// over2 is a dialer whose connections also lose replies.
+func (m *meter) over2(l *loseReplies) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := m.dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &losingConn{Conn: conn, l: l}, nil
+	}
+}
+
 func (m *meter) refuses(addr string, request []byte) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -47,8 +61,14 @@ func (m *meter) refuses(addr string, request []byte) int {
 		return 0
 	}
 	names := commandNames(request)
-	if len(names) == 0 || unbilled[names[0]] {
+	if len(names) == 0 || unbilled[names[0]] && (!m.setUp || names[0] != "hello") {
 		return 0
+	}
+	if m.multi {
+		if names[0] != "multi" {
+			return 0
+		}
+		names = names[:1]
 	}
 	m.refused += len(names)
 	return len(names)
@@ -88,6 +108,11 @@ type meteredConn struct {
 	replies []byte
 }
 
+// SyscallConn lets the pool look at idle connections.
+func (c *meteredConn) SyscallConn() (syscall.RawConn, error) {
+	return c.Conn.(syscall.Conn).SyscallConn()
+}
+
 func (c *meteredConn) Write(p []byte) (int, error) {
 	n := c.m.refuses(c.addr, p)
 	if n == 0 {
@@ -96,6 +121,11 @@ func (c *meteredConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.replies = append(c.replies, strings.Repeat("-"+fallbacktest.ReplyRequests+"\r\n", n)...)
+	if first := len("*1\r\n$5\r\nmulti\r\n"); n == 1 && len(p) > first && commandNames(p)[0] == "multi" {
+		if _, err := c.Conn.Write(p[first:]); err != nil {
+			return 0, err
+		}
+	}
 	return len(p), nil
 }
 

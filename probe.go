@@ -42,7 +42,7 @@ func (h *Hook) probe(ctx context.Context) error {
 	defer h.probing.Add(-1)
 	ctx, cancel := context.WithTimeout(ctx, h.cfg.probeTimeout)
 	defer cancel()
-	cmd := redis.NewStatusCmd(ctx, "set", h.cfg.probeKey, time.Now().Unix(), "ex", int(probeTTL/time.Second))
+	cmd := redis.NewStatusCmd(ctx, "set", h.probeName(), time.Now().Unix(), "ex", int(probeTTL/time.Second))
 	err := within(ctx, func() error { return (*next)(ctx, &once{Cmder: cmd}) })
 	if err == nil {
 		return nil

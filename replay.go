@@ -33,6 +33,7 @@ type fault struct {
 	again   bool  // it may be sent again: it did not run, or running twice is harmless
 	now     bool  // at once: what failed says nothing of the server
 	counted bool  // DialHook has told the breaker
+	dials   int   // that failed before the one whose error this is, unseen by a DialHook
 }
 
 // maxFree bounds the attempts that cost no wait. Each takes one dead connection from the pool, so a
@@ -120,6 +121,8 @@ func (h *Hook) fault(e *era, cmd redis.Cmder, free bool, err error) fault {
 		f.counted = !dial.seen.again()
 	case neutral(err):
 		f.counted = true
+	case isDial(err):
+		f.dials = dialsEach - 1
 	}
 	switch f.verdict = h.verdict(cmd, err); f.verdict {
 	case Limit, Capacity:
@@ -184,6 +187,9 @@ func (h *Hook) hear(ctx context.Context, e *era, f fault) *era {
 			h.lost.Add(1)
 		}
 		if !f.counted && e.serving == Primary {
+			for range f.dials {
+				h.primary.breaker.Record(breaker.Failure)
+			}
 			return h.primaryFailed(ctx, e, f.err)
 		}
 	case Unknown, Cancelled:
