@@ -41,7 +41,6 @@ func (h *Hook) checkHang(s *side) {
 	if s == &h.backup {
 		s.conns.Kill(errHung)
 		h.localFailed()
-		h.recheckLocal()
 		return
 	}
 	// With nobody else to serve, the client's own time-outs are the better judge.

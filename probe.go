@@ -136,11 +136,12 @@ func (h *Hook) scheduleProbeLocked(wait time.Duration) {
 }
 
 // localFailed is told that local did not answer a command while it serves: if its breaker is open,
-// the primary is looked at now, whatever its hold.
+// the primary is looked at now, whatever its hold, and local sooner than its turn would be.
 func (h *Hook) localFailed() {
 	if h.backup.breaker.State() == breaker.Open {
 		h.logLocal(ErrLocalDown)
 		h.probeSoon()
+		h.recheckLocal()
 	}
 }
 
