@@ -15,8 +15,8 @@ import (
 // hang or have gone stale, limits at the set-up of a connection, and whether a MULTI was refused alone:
 // without that, a refused transaction switches but is not replayed, its caller gets the refusal.
 //
-// Failures in a row, and a hang, are those of the cluster as a whole: a node that is lost while others
-// answer is the cluster's own to replace. Watch and Pub/Sub stay on the primary, and so does what is
+// The cluster is one server to the hook. The quota of one node switches all of it; failures in a row are
+// those that no node's answer interrupts, and it hangs if none of its nodes answers a PING. Watch and Pub/Sub stay on the primary, and so does what is
 // asked of a node's client, as in ForEachMaster; with AddToCluster a Watch is refused while local serves,
 // and a connection of Pub/Sub is watched like any other.
 func (h *Hook) AddToCluster(c *redis.ClusterClient) {

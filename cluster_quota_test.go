@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"github.com/redis-fallback/fallback"
+	"github.com/redis-fallback/fallback/breaker"
 	"github.com/redis-fallback/fallback/fallbacktest"
+	"github.com/redis-fallback/fallback/health"
 	"github.com/redis-fallback/fallback/internal/redistest"
 	"github.com/redis/go-redis/v9"
 )
@@ -85,8 +87,34 @@ func TestClusterMultiRefusedAlone(t *testing.T) {
 	if a, b := p.Get(t, "n"), local.Get(t, "n"); a != "1" || b != "" {
 		t.Errorf("it ran %q times on the primary and %q on local, want 1 and none", a, b)
 	}
-	if p.h.Serving() != fallback.Local {
-		t.Errorf("the refusal is no signal; status %+v", p.h.Status())
+	if st := p.h.Status(); st.Trips == 0 {
+		t.Errorf("the refusal is no signal; status %+v", st)
+	}
+}
+
+// A transaction that could not be queued has not run, which a cluster shows at its commands alone.
+func TestClusterAbortsTransactions(t *testing.T) {
+	t.Parallel()
+	for name, nodes := range bothWays {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			local := redistest.Start(t)
+			p := newClusterPair(t, nodes, local.Client(t), fallback.WithBreaker(breaker.Config{Failures: 2}), fallback.WithHealth(health.Config{}))
+			p.rdb.Ping(ctx)
+			for _, n := range p.Nodes {
+				if err := n.Client(t).ConfigSet(ctx, "min-replicas-to-write", "1").Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cmds, err := p.rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+				pipe.Get(ctx, "{t}none")
+				pipe.Incr(ctx, "{t}n")
+				return nil
+			})
+			if err != redis.Nil || cmds[1].(*redis.IntCmd).Val() != 1 || local.Get(t, "{t}n") != "1" { //nolint:errorlint // as it comes
+				t.Errorf("a transaction on a cluster that takes no writes: %v, %v; status %+v", err, cmds[1], p.h.Status())
+			}
+		})
 	}
 }
 

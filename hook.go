@@ -32,6 +32,8 @@ import (
 
 // Hook is a redis.Hook. Add it to a *redis.Client with AddHook, before hooks that should see only
 // what the primary is asked, after hooks that should see every call. It is safe for concurrent use.
+// The client may be one of NewClient or NewFailoverClient; to a *redis.ClusterClient add it with
+// AddToCluster. A *redis.Ring that carries it answers every call with ErrRing.
 //
 // One Hook may be added to several clients of one primary: they share its state. Clients of another
 // primary need a Hook of their own.
@@ -103,9 +105,13 @@ type lastFailure struct {
 // New returns a hook that falls back to local. It does no I/O, and does not look at the environment:
 // see FromEnv. It panics only if local is nil.
 //
-// New also adds a small hook to local, which watches its connections. local may be absent, or over a
-// limit of its own, at that time and at any other; while it does not answer, nothing trips and callers
-// get the primary's own errors.
+// local may be a Client, a client of NewFailoverClient, a ClusterClient or a Ring, and answers as that
+// kind does: with CROSSSLOT for keys of several slots on a cluster, with a transaction on each shard of a
+// Ring. DBSize, ScriptLoad and ScriptExists ask all nodes of a cluster.
+//
+// New also adds a small hook to local, which watches its connections: of a cluster those of nodes that
+// are not in use yet. local may be absent, or over a limit of its own, at that time and at any other;
+// while it does not answer, nothing trips and callers get the primary's own errors.
 func New(local redis.UniversalClient, opts ...Option) *Hook {
 	if v := reflect.ValueOf(local); local == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		panic("fallback.New: local is nil; give it the client of the second Redis")
