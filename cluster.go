@@ -7,7 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// AddToCluster adds the hook to a ClusterClient and to the clients of its nodes, before its first use.
+// AddToCluster adds the hook to a ClusterClient and to the clients of its nodes. It must come before
+// the first use of the client, which makes those of the nodes.
 //
 // Plain AddHook works as well: commands, pipelines and transactions are failed over, replayed and
 // given back. But go-redis makes the connections of a cluster in clients of the nodes, which such a
@@ -15,10 +16,12 @@ import (
 // hang or have gone stale, limits at the set-up of a connection, and whether a MULTI was refused alone:
 // without that, a refused transaction switches but is not replayed, its caller gets the refusal.
 //
-// The cluster is one server to the hook. The quota of one node switches all of it; failures in a row are
-// those that no node's answer interrupts, and it hangs if none of its nodes answers a PING. Watch and Pub/Sub stay on the primary, and so does what is
-// asked of a node's client, as in ForEachMaster; with AddToCluster a Watch is refused while local serves,
-// and a connection of Pub/Sub is watched like any other.
+// The cluster is one server to the hook. The quota of one node switches all of it; failures in a row
+// are those that no node's answer interrupts; and it hangs if none of its nodes answers a PING.
+//
+// Watch and Pub/Sub stay on the primary, and so does what is asked of a node's client, as in
+// ForEachMaster. With AddToCluster a Watch is refused while local serves, and connections of Pub/Sub
+// are watched like any other.
 func (h *Hook) AddToCluster(c *redis.ClusterClient) {
 	if !h.off {
 		h.admitted.Store(true)

@@ -248,6 +248,9 @@ func TestClusterAsidesAreSeen(t *testing.T) {
 		if p.h.Serving() != fallback.Local {
 			t.Errorf("%s: status %+v", c.name, p.h.Status())
 		}
+		if sha, ok := c.want.(string); ok && !local.ScriptExists(ctx, sha).Val()[0] {
+			t.Errorf("%s: not every node of local has it", c.name)
+		}
 		p.meter.renew()
 		eventually(t, "the return", func() bool { return p.h.Serving() == fallback.Primary })
 	}

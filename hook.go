@@ -48,16 +48,17 @@ type Hook struct {
 	primary side
 	backup  side
 
-	links    linker
-	root     atomic.Pointer[redis.ProcessHook] // below the hook, of the first client it was added to
-	probing  atomic.Int32
-	rootGone atomic.Bool // the client of root was closed
-	carrier  atomic.Pointer[carrier]
-	onNodes  atomic.Bool   // AddToCluster: the clients of the nodes carry a hook as well
-	cluster  atomic.Bool   // the client is a ClusterClient
-	looks    atomic.Uint32 // probes of a cluster
-	admitted atomic.Bool   // the client is of a kind that the hook can serve
-	tripping chan struct{} // holds one while local is asked before a trip
+	links     linker
+	root      atomic.Pointer[redis.ProcessHook] // below the hook, of the first client it was added to
+	probing   atomic.Int32
+	rootGone  atomic.Bool // the client of root was closed
+	carrier   atomic.Pointer[carrier]
+	onNodes   atomic.Bool   // AddToCluster: the clients of the nodes carry a hook as well
+	cluster   atomic.Bool   // the client is a ClusterClient
+	looks     atomic.Uint32 // probes of a cluster
+	admitted  atomic.Bool   // the client is of a kind that the hook can serve
+	admitting chan struct{} // holds one while the kind of the client is found out
+	tripping  chan struct{} // holds one while local is asked before a trip
 
 	sameServer atomic.Bool
 	down       atomic.Bool  // Shutdown has been called
@@ -70,8 +71,6 @@ type Hook struct {
 
 	log      queue[Event]
 	announce queue[Event]
-
-	admitting sync.Mutex // held while the kind of client is found out
 
 	mu         sync.Mutex // protects all below, and every change of era
 	plan       *health.Plan
@@ -123,7 +122,7 @@ func New(local redis.UniversalClient, opts ...Option) *Hook {
 }
 
 func newHook(cfg config) *Hook {
-	h := &Hook{cfg: cfg, tripping: make(chan struct{}, 1), plan: health.NewPlan(cfg.health)}
+	h := &Hook{cfg: cfg, tripping: make(chan struct{}, 1), admitting: make(chan struct{}, 1), plan: health.NewPlan(cfg.health)}
 	h.links.init()
 	h.era.Store(&era{reason: ReasonStart, since: time.Now(), ended: make(chan struct{})})
 	h.primary.name, h.backup.name = cfg.name, "local"

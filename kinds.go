@@ -3,6 +3,8 @@ package fallback
 import (
 	"context"
 	"errors"
+	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -14,6 +16,9 @@ type carrier struct {
 	tx      redis.ProcessPipelineHook
 }
 
+// maxAdmit bounds the wait for another goroutine that finds out the kind: it sends nothing.
+const maxAdmit = time.Second
+
 // admit looks once, before the first call, at what kind of client carries the hook, and refuses a Ring
 // with ErrRing: each of its shards would be over quota for itself, and a Ring moves the keys of a shard
 // that does not answer to the others.
@@ -22,8 +27,12 @@ type carrier struct {
 // has ended before they begin, and of none of these calls a byte is sent or a connection made. Hooks
 // that were added after ours see one such call on a plain client, and a few on a cluster.
 func (h *Hook) admit() error {
-	h.admitting.Lock()
-	defer h.admitting.Unlock()
+	select {
+	case h.admitting <- struct{}{}:
+		defer func() { <-h.admitting }()
+	case <-time.After(maxAdmit):
+		return nil // a hook below ours that calls the client from inside a call
+	}
 	if h.admitted.Load() {
 		return nil
 	}
@@ -40,8 +49,8 @@ func (h *Hook) admit() error {
 	return err
 }
 
-// refuse returns ErrRing for a Ring, nil for all others, and another error if that cannot be told now:
-// the one that a call would end with as well. It tells a cluster from a plain client.
+// refuse returns ErrRing for a Ring, or the error that a call would end with while all shards of it are
+// down, and nil for all others. It tells a cluster from a plain client.
 func (c *carrier) refuse() (cluster bool, _ error) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -69,11 +78,10 @@ func (c *carrier) refuse() (cluster bool, _ error) {
 		return true, nil
 	case cmd.told:
 		return false, ErrRing
-	case err == nil, errors.Is(err, context.Canceled):
-		return true, nil
-	default:
+	case err != nil && strings.Contains(err.Error(), "ring shards"): // are down: there is no node to fail at
 		return false, err
 	}
+	return true, nil
 }
 
 // told is a command that notices that a client has processed it: the last that a client does is to

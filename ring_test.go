@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -64,13 +65,17 @@ func TestRingAsPrimaryIsRefused(t *testing.T) {
 					return err
 				},
 			}
-			for range 2 {
+			var wg sync.WaitGroup
+			for range 8 {
 				for name, call := range calls {
-					if err := call(); !errors.Is(err, fallback.ErrRing) {
-						t.Errorf("%s on a Ring: %v, want ErrRing", name, err)
-					}
+					wg.Go(func() {
+						if err := call(); !errors.Is(err, fallback.ErrRing) {
+							t.Errorf("%s on a Ring: %v, want ErrRing", name, err)
+						}
+					})
 				}
 			}
+			wg.Wait()
 			if st := h.Status(); st.Trips != 0 || st.Primary.Failed != 0 || st.Serving != fallback.Primary {
 				t.Errorf("status %+v", st)
 			}
