@@ -2,6 +2,7 @@ package fallback
 
 import (
 	"context"
+	"net"
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
@@ -16,8 +17,9 @@ import (
 // hang or have gone stale, limits at the set-up of a connection, and whether a MULTI was refused alone:
 // without that, a refused transaction switches but is not replayed, its caller gets the refusal.
 //
-// The cluster is one server to the hook. The quota of one node switches all of it; failures in a row
-// are those that no node's answer interrupts; and it hangs if none of its nodes answers a PING.
+// The cluster is one server to the hook. The quota of one node switches all of it, and so does a node
+// that a command needs and cannot reach, until the cluster has replaced it; a node that nobody needs
+// does not. The cluster hangs if none of its nodes answers a PING.
 //
 // Watch and Pub/Sub stay on the primary, and so does what is asked of a node's client, as in
 // ForEachMaster. With AddToCluster a Watch is refused while local serves, and connections of Pub/Sub
@@ -85,6 +87,24 @@ func (h *Hook) probeName() string {
 		return h.cfg.probeKey
 	}
 	return h.cfg.probeKey + [...]string{"{b}", "{c}", "{a}"}[h.looks.Add(1)%3]
+}
+
+// nodeUnreachable is told of a dial to a node that failed. That is not the cluster's end: go-redis also
+// dials nodes that are gone to ask for the slots or to measure the way, where no command needs one. So
+// it is counted where it fails a command. But when dials fail in a row and no other node answers
+// either, nobody needs to wait for that.
+func (h *Hook) nodeUnreachable(ctx context.Context, e *era, addr string, err error) (net.Conn, error) {
+	if h.primary.nodes.failed.Add(1)%dialsEach == 0 && h.era.Load() == e && e.serving == Primary {
+		if t := h.primary.dialed.Load(); t != nil && !h.primary.answersPing(t, h.cfg.pingTimeout) {
+			h.primary.failure(err)
+			h.primary.breaker.Trip()
+			h.trip(context.WithoutCancel(ctx), e, ReasonOutage, err)
+		}
+	}
+	if h.era.Load().undialed() && h.probing.Load() == 0 {
+		return notDialed{addr}, nil
+	}
+	return nil, &dialError{err: err, node: true}
 }
 
 // answersAside reports a command that a ClusterClient asks all of its nodes for by itself, in a call

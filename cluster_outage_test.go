@@ -106,3 +106,45 @@ func TestClusterHangs(t *testing.T) {
 	}
 	eventually(t, "the return", func() bool { return p.h.Serving() == fallback.Primary })
 }
+
+// A node that is gone is an outage where a command needs it, and nowhere else.
+func TestClusterLosesANode(t *testing.T) {
+	t.Parallel()
+	for name, nodes := range bothWays {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			local := redistest.Start(t)
+			p := newClusterPair(t, nodes, local.Client(t), fallback.WithHealth(health.Config{}))
+			for _, n := range p.Nodes {
+				if err := n.Client(t).ConfigSet(ctx, "cluster-require-full-coverage", "no").Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			keys := keysApart()
+			p.rdb.Get(ctx, keys[1])
+			p.Nodes[0].Kill()
+			// go-redis asks nodes for their slots, one that is gone too.
+			gone, err := p.rdb.MasterForKey(ctx, keys[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				if err := gone.ClusterInfo(ctx).Err(); err == nil {
+					t.Fatal("the node lives")
+				}
+			}
+			if st := p.h.Status(); st.Serving != fallback.Primary {
+				t.Fatalf("a node that no command needs is an outage; status %+v", st)
+			}
+			if n, err := p.rdb.Incr(ctx, keys[1]).Result(); n != 1 || err != nil || p.Get(t, keys[1]) != "1" {
+				t.Fatalf("INCR on a node that lives: %d, %v", n, err)
+			}
+			if n, err := p.rdb.Incr(ctx, keys[0]).Result(); n != 1 || err != nil || local.Get(t, keys[0]) != "1" {
+				t.Errorf("INCR on the node that is gone: %d, %v; status %+v", n, err, p.h.Status())
+			}
+			if st := p.h.Status(); st.Serving != fallback.Local || st.Reason != fallback.ReasonOutage {
+				t.Errorf("status %+v", st)
+			}
+		})
+	}
+}

@@ -79,6 +79,7 @@ func (h *Hook) dial(ctx context.Context, network, addr string, next redis.DialHo
 		case r := <-done:
 			if r.err == nil && r.conn != nil {
 				target.took(time.Since(began))
+				h.primary.nodes.failed.Store(0)
 				h.primary.end.Store(&endpoint{addr, r.conn.RemoteAddr()})
 				h.compareServers()
 				return h.primary.conns.Wrap(r.conn), nil
@@ -107,6 +108,9 @@ func (h *Hook) dialFailed(ctx context.Context, e *era, addr string, err error) (
 		return nil, err
 	}
 	marked := &dialError{err: err}
+	if h.onNodes.Load() {
+		return h.nodeUnreachable(ctx, e, addr, err)
+	}
 	if h.era.Load() == e && e.serving == Primary {
 		// The trip may take until local has answered; the caller's own time does not end the dial.
 		h.primaryFailed(context.WithoutCancel(ctx), e, err)

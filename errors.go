@@ -78,10 +78,11 @@ var (
 	ErrClosed = errors.New("redis fallback: the hook has been shut down")
 )
 
-// dialError marks what came from a dial, which DialHook has counted already.
+// dialError marks what came from a dial, which DialHook has counted already: not that of a node.
 type dialError struct {
 	err  error
 	seen seen
+	node bool
 }
 
 func (e *dialError) Error() string { return e.err.Error() }

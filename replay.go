@@ -33,7 +33,7 @@ type fault struct {
 	again   bool  // it may be sent again: it did not run, or running twice is harmless
 	now     bool  // at once: what failed says nothing of the server
 	counted bool  // DialHook has told the breaker
-	dials   int   // that failed before the one whose error this is, unseen by a DialHook
+	dials   int   // that failed before the one whose error this is, uncounted
 }
 
 // maxFree bounds the attempts that cost no wait. Each takes one dead connection from the pool, so a
@@ -117,11 +117,11 @@ func (h *Hook) fault(e *era, cmd redis.Cmder, free bool, err error) fault {
 			f.verdict = Answered
 		}
 		return f
-	case errors.As(err, &dial):
+	case errors.As(err, &dial) && !dial.node:
 		f.counted = !dial.seen.again()
 	case neutral(err):
 		f.counted = true
-	case isDial(err):
+	case dial != nil, isDial(err):
 		f.dials = dialsEach - 1
 	}
 	switch f.verdict = h.verdict(cmd, err); f.verdict {

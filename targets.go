@@ -3,6 +3,7 @@ package fallback
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -12,6 +13,8 @@ import (
 type targets struct {
 	mu   sync.Mutex
 	list []*dialTarget // the newest first
+
+	failed atomic.Int64 // dials of a cluster's nodes in a row
 }
 
 // maxTargets bounds what is remembered of a cluster whose nodes come and go.
