@@ -25,7 +25,8 @@ const maxAdmit = time.Second
 //
 // go-redis does not tell a hook whose it is. The kinds differ in what they make of calls whose context
 // has ended before they begin, and of none of these calls a byte is sent or a connection made. Hooks
-// that were added after ours see one such call on a plain client, and a few on a cluster.
+// that were added after ours see one such call on a plain client, and a few on a cluster. Only the first
+// client of a hook is looked at: on a Conn or a Tx of a further one such a call would be sent.
 func (h *Hook) admit() error {
 	select {
 	case h.admitting <- struct{}{}:
