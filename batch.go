@@ -3,6 +3,7 @@ package fallback
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/redis-fallback/fallback/internal/command"
@@ -22,12 +23,15 @@ type batch struct {
 	tx    bool
 	raw   bool // some commands hide error replies in their values
 	reads bool // nothing but reads: go-redis may repeat it by itself
+	each  bool // each command is marked: it may be a cluster's, which sends them apart
 	began time.Time
 
 	// What judge finds.
 	code  bool // scripts or functions by their names
 	kept  bool // never to local: it holds what belongs to one connection or server
 	twice bool // all of it may run twice, in this order
+
+	marks marks // of the last attempt, where each command was marked
 }
 
 // look finds what must be known before the batch is sent. It stops at the first command that is no
@@ -46,6 +50,7 @@ func (b *batch) look(h *Hook) {
 			h.code.seen(cmd.Args())
 		}
 	}
+	b.each = !b.tx && (h.cluster.Load() || !b.in.dials.Load() && !b.in.is(alone))
 	b.reads = !b.tx
 	for _, cmd := range b.cmds {
 		// A JSON command that has an error does not read its reply: go-redis must not repeat it either.
@@ -96,8 +101,11 @@ func (b *batch) send(ctx context.Context, part []redis.Cmder) (err error, unwrit
 	if b.tx {
 		cmds = b.cmds
 	}
-	if b.reads {
+	switch {
+	case b.reads:
 		return b.next(ctx, cmds), false
+	case b.each:
+		return b.sendMarked(ctx, part), false
 	}
 	first := part[0]
 	o := &once{Cmder: first}
@@ -143,11 +151,13 @@ func (h *Hook) weigh(e *era, b *batch, part []redis.Cmder, err error, unwritten 
 		}
 		w.fault = fault{}
 	}
-	for _, cmd := range part {
+	for i, cmd := range part {
 		var f fault
 		switch cerr := cmd.Err(); {
+		case b.marks.unwritten(i) && err != nil && !isReply(err):
+			f = h.fault(e, cmd, true, err) // whatever error it has is of an earlier use
 		case cerr != nil:
-			f = h.misread(&call{cmd: cmd, began: b.began}, h.fault(e, cmd, b.twice || unwritten, cerr))
+			f = h.misread(&call{cmd: cmd, began: b.began}, h.fault(e, cmd, b.twice || unwritten || b.marks.unwritten(i), cerr))
 		case b.raw && hidesErrors(cmd):
 			f = h.hiddenFault(&call{cmd: cmd, began: b.began})
 		default:
@@ -174,15 +184,20 @@ func (h *Hook) weighTx(e *era, b *batch, err error, unwritten bool) weighed {
 	switch {
 	case err == nil, !isReply(err):
 		w.fault = h.fault(e, inner[0], b.twice || unwritten, err)
-	case b.cmds[0].Err() == nil:
-		// EXEC ran, and the errors are in its reply: a refusal among them is a signal, no more.
+	case b.cmds[0].Err() == nil && !aborted(inner):
+		// EXEC ran, and the errors are in its reply: a refusal among them is a signal, no more. Or it
+		// is a cluster, whose MULTI and EXEC are not these: there the refusal of one of them stands at
+		// every command. What every command was refused for has not run, if the connections made
+		// sure that MULTI was not refused alone.
+		refused := h.onNodes.Load()
 		for _, cmd := range inner {
-			if cerr := cmd.Err(); cerr != nil {
-				w.worsen(h.fault(e, cmd, false, cerr))
-			}
+			cerr := cmd.Err()
+			f := h.fault(e, cmd, false, cerr)
+			refused = refused && f.again && cerr != nil && !fromScript(cmd)
+			w.worsen(f)
 		}
-		w.again = false
-	case redis.IsExecAbortError(err):
+		w.again = refused
+	case redis.IsExecAbortError(err), aborted(inner):
 		// Nothing ran, because something could not be queued: that says what to do.
 		w.fault = fault{verdict: Answered, err: err}
 		for _, cmd := range inner {
@@ -198,6 +213,12 @@ func (h *Hook) weighTx(e *era, b *batch, err error, unwritten bool) weighed {
 		w.redo = inner
 	}
 	return w
+}
+
+// aborted reports that EXEC was: nothing of the transaction ran. A ClusterClient shows that at the
+// commands alone.
+func aborted(inner []redis.Cmder) bool {
+	return slices.ContainsFunc(inner, func(cmd redis.Cmder) bool { return redis.IsExecAbortError(cmd.Err()) })
 }
 
 // settleBatch decides what becomes of a batch that did not simply succeed on the primary.

@@ -2,6 +2,8 @@ package fallback_test
 
 import (
 	"context"
+	"errors"
+	"net"
 	"testing"
 
 	"github.com/redis-fallback/fallback"
@@ -84,9 +86,10 @@ func BenchmarkStubPipeline100(b *testing.B) {
 	local := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
 	h := fallback.New(local)
 	b.Cleanup(func() { _ = local.Close() })
-	h.DialHook(nil)
+	dial := h.DialHook(func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no server") })
 	h.ProcessHook(nil)
 	hooked := h.ProcessPipelineHook(bare)
+	_, _ = dial(ctx, "tcp", "127.0.0.1:1") // as every client but a cluster's does
 	for _, name := range []string{"set", "incr"} {
 		var cmds []redis.Cmder
 		for range 100 {

@@ -18,10 +18,29 @@ type dialTarget struct {
 	fastest       atomic.Int64 // ns that the quickest dial took
 }
 
+// dialsEach is how often go-redis dials for one attempt, before it gives the error to a command.
+const dialsEach = 5
+
+// isDial reports the error of a dial that no DialHook of ours has seen: that of a cluster's node.
+func isDial(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
 // seen tells the first look at something from the next ones.
 type seen struct{ n atomic.Int32 }
 
 func (s *seen) again() bool { return s.n.Add(1) > 1 }
+
+// dialing returns the dialer of a client of the primary, whose instance it tells that it dials.
+func (h *Hook) dialing(next redis.DialHook, in *instance) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if in != nil {
+			in.dialed()
+		}
+		return h.dial(ctx, network, addr, next)
+	}
+}
 
 // dial makes a connection to the primary. It hears of dials that fail before any command does: five
 // in a row end here, while go-redis would go on with its twenty.
@@ -60,6 +79,7 @@ func (h *Hook) dial(ctx context.Context, network, addr string, next redis.DialHo
 		case r := <-done:
 			if r.err == nil && r.conn != nil {
 				target.took(time.Since(began))
+				h.primary.nodes.failed.Store(0)
 				h.primary.end.Store(&endpoint{addr, r.conn.RemoteAddr()})
 				h.compareServers()
 				return h.primary.conns.Wrap(r.conn), nil
@@ -88,6 +108,9 @@ func (h *Hook) dialFailed(ctx context.Context, e *era, addr string, err error) (
 		return nil, err
 	}
 	marked := &dialError{err: err}
+	if h.onNodes.Load() {
+		return h.nodeUnreachable(ctx, e, addr, err)
+	}
 	if h.era.Load() == e && e.serving == Primary {
 		// The trip may take until local has answered; the caller's own time does not end the dial.
 		h.primaryFailed(context.WithoutCancel(ctx), e, err)
@@ -104,8 +127,10 @@ func (s *side) target(network, addr string, next redis.DialHook) *dialTarget {
 		return t
 	}
 	t := &dialTarget{network: network, addr: addr, next: next}
-	s.dialed.CompareAndSwap(nil, t)
-	return t
+	if s.dialed.CompareAndSwap(nil, t) {
+		return t
+	}
+	return s.nodes.get(network, addr, next)
 }
 
 // endpoint is where a connection was meant to lead, and where it led.

@@ -67,6 +67,7 @@ func FromEnv(opts ...Option) (*redis.Client, *Hook, error) {
 	rdb := redis.NewClient(primary)
 	h := New(redis.NewClient(local), append(fromEnv, opts...)...)
 	h.ownsLocal = true
+	h.admitted.Store(true) // a Client, by its making
 	rdb.AddHook(h)
 	return rdb, h, nil
 }

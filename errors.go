@@ -72,16 +72,20 @@ var (
 	// ErrRestartScan is returned by SCAN, HSCAN, SSCAN and ZSCAN with a cursor that the server that
 	// serves now has not given: going on would silently leave out what is there.
 	ErrRestartScan = errors.New("redis fallback: the cursor was given by the other server; restart the scan from 0")
+	// ErrRing is what every call gets on a Ring that carries the hook: nothing is sent.
+	ErrRing = errors.New("redis fallback: a Ring cannot be the primary: it moves the keys of a shard that does not " +
+		"answer to the others; give each shard's client a hook of its own, or use a ClusterClient")
 	// ErrNoClient is returned by Probe before any client carries the hook.
 	ErrNoClient = errors.New("redis fallback: no client carries this hook yet")
 	// ErrClosed is returned by operations on a Hook after Shutdown.
 	ErrClosed = errors.New("redis fallback: the hook has been shut down")
 )
 
-// dialError marks what came from a dial, which DialHook has counted already.
+// dialError marks what came from a dial, which DialHook has counted already: not that of a node.
 type dialError struct {
 	err  error
 	seen seen
+	node bool
 }
 
 func (e *dialError) Error() string { return e.err.Error() }

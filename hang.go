@@ -32,7 +32,7 @@ func (h *Hook) checkHang(s *side) {
 	}
 	began := time.Now()
 	e := h.era.Load()
-	if t.answersPing(h.cfg.pingTimeout) || s.conns.HeardSince(began) {
+	if s.answersPing(t, h.cfg.pingTimeout) || s.conns.HeardSince(began) {
 		s.alive.Store(time.Now().UnixNano())
 		return
 	}
@@ -41,7 +41,6 @@ func (h *Hook) checkHang(s *side) {
 	if s == &h.backup {
 		s.conns.Kill(errHung)
 		h.localFailed()
-		h.recheckLocal()
 		return
 	}
 	// With nobody else to serve, the client's own time-outs are the better judge.

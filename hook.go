@@ -18,7 +18,6 @@ package fallback
 import (
 	"context"
 	"fmt"
-	"net"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -34,6 +33,8 @@ import (
 
 // Hook is a redis.Hook. Add it to a *redis.Client with AddHook, before hooks that should see only
 // what the primary is asked, after hooks that should see every call. It is safe for concurrent use.
+// The client may be one of NewClient or NewFailoverClient; to a *redis.ClusterClient add it with
+// AddToCluster. A *redis.Ring that carries it answers every call with ErrRing.
 //
 // One Hook may be added to several clients of one primary: they share its state. Clients of another
 // primary need a Hook of their own.
@@ -53,11 +54,18 @@ type Hook struct {
 	code     library
 	carrying queue[struct{}] // libraries to local
 
-	links    linker
-	root     atomic.Pointer[redis.ProcessHook] // below the hook, of the first client it was added to
-	probing  atomic.Int32
-	rootGone atomic.Bool   // the client of root was closed
-	tripping chan struct{} // holds one while local is asked before a trip
+	links     linker
+	nodeLinks linker                            // of the clients of a cluster's nodes
+	root      atomic.Pointer[redis.ProcessHook] // below the hook, of the first client it was added to
+	probing   atomic.Int32
+	rootGone  atomic.Bool // the client of root was closed
+	carrier   atomic.Pointer[carrier]
+	onNodes   atomic.Bool   // AddToCluster: the clients of the nodes carry a hook as well
+	cluster   atomic.Bool   // the client is a ClusterClient
+	looks     atomic.Uint32 // probes of a cluster
+	admitted  atomic.Bool   // the client is of a kind that the hook can serve
+	admitting chan struct{} // holds one while the kind of the client is found out
+	tripping  chan struct{} // holds one while local is asked before a trip
 
 	sameServer atomic.Bool
 	down       atomic.Bool  // Shutdown has been called
@@ -93,6 +101,7 @@ type side struct {
 	end     atomic.Pointer[endpoint]
 
 	dialed   atomic.Pointer[dialTarget]
+	nodes    targets
 	checking atomic.Bool  // a hung server is being told from a slow one
 	alive    atomic.Int64 // when it last answered a PING of that check, ns since 1970
 }
@@ -105,22 +114,27 @@ type lastFailure struct {
 // New returns a hook that falls back to local. It does no I/O, and does not look at the environment:
 // see FromEnv. It panics only if local is nil.
 //
-// New also adds a small hook to local, which watches its connections. local may be absent, or over a
-// limit of its own, at that time and at any other; while it does not answer, nothing trips and callers
-// get the primary's own errors.
+// local may be a Client, a client of NewFailoverClient, a ClusterClient or a Ring, and answers as that
+// kind does: with CROSSSLOT for keys of several slots on a cluster, with a transaction on each shard of a
+// Ring. DBSize, ScriptLoad and ScriptExists ask all nodes of a cluster.
+//
+// New also adds a small hook to local, which watches its connections: of a cluster those of nodes that
+// are not in use yet. local may be absent, or over a limit of its own, at that time and at any other;
+// while it does not answer, nothing trips and callers get the primary's own errors.
 func New(local redis.UniversalClient, opts ...Option) *Hook {
 	if v := reflect.ValueOf(local); local == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		panic("fallback.New: local is nil; give it the client of the second Redis")
 	}
 	h := newHook(newConfig(opts))
 	h.local = local
-	local.AddHook(localHook{h})
+	h.watchConns(local)
 	return h
 }
 
 func newHook(cfg config) *Hook {
-	h := &Hook{cfg: cfg, tripping: make(chan struct{}, 1), plan: health.NewPlan(cfg.health)}
+	h := &Hook{cfg: cfg, tripping: make(chan struct{}, 1), admitting: make(chan struct{}, 1), plan: health.NewPlan(cfg.health)}
 	h.links.init()
+	h.nodeLinks.init()
 	h.era.Store(&era{reason: ReasonStart, since: time.Now(), cursors: &cursors{unlimited: true}, ended: make(chan struct{})})
 	h.primary.name, h.backup.name = cfg.name, "local"
 	h.primary.breaker = breaker.New(cfg.breaker)
@@ -148,10 +162,7 @@ func (h *Hook) DialHook(next redis.DialHook) redis.DialHook {
 	enoughStack()
 	var here byte
 	in := h.links.begin(uintptr(unsafe.Pointer(&here))) //nolint:gosec // where it lies, no pointer
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		in.dialed()
-		return h.dial(ctx, network, addr, next)
-	}
+	return h.dialing(next, in)
 }
 
 // ProcessHook implements redis.Hook.
@@ -166,7 +177,11 @@ func (h *Hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		in.root.Store(true) // nothing but AddHook can come first
 		in.state.Store(0)
 		h.checkOrder(in)
+		h.carrier.Store(&carrier{in: in, process: next})
 		h.watchLocal()
+	}
+	if in.is(alone) {
+		return h.single(in, next)
 	}
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		return h.process(ctx, in, next, cmd)
@@ -180,6 +195,9 @@ func (h *Hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 	}
 	var here byte
 	in := h.links.pipeline(uintptr(unsafe.Pointer(&here))) //nolint:gosec // where it lies, no pointer
+	if f := h.carrier.Load(); f != nil && f.in == in {
+		h.carrier.Store(&carrier{in: in, process: f.process, tx: next}) // the second of two is the transactions'
+	}
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		return h.processPipeline(ctx, in, next, cmds)
 	}
@@ -187,6 +205,11 @@ func (h *Hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 
 // process is the one place where it is decided which server a command goes to first.
 func (h *Hook) process(ctx context.Context, in *instance, next redis.ProcessHook, cmd redis.Cmder) error {
+	if !h.admitted.Load() {
+		if err := h.admit(); err != nil {
+			return err
+		}
+	}
 	class := command.Of(cmd.Args())
 	if in.state.Load() != 0 || class.Any(command.Session|command.Cursor|command.Code) {
 		return h.special(ctx, in, next, cmd, class)
@@ -224,6 +247,11 @@ func (h *Hook) ordinary(ctx context.Context, c call) error {
 
 // processPipeline is the same for a pipeline or a transaction.
 func (h *Hook) processPipeline(ctx context.Context, in *instance, next redis.ProcessPipelineHook, cmds []redis.Cmder) error {
+	if !h.admitted.Load() {
+		if err := h.admit(); err != nil {
+			return refuseAll(cmds, err)
+		}
+	}
 	b := batch{in: in, next: next, cmds: cmds}
 	if in.state.Load() != 0 {
 		in.state.And(^fresh)
@@ -299,7 +327,7 @@ func (h *Hook) Shutdown(ctx context.Context) error {
 	}
 	h.probeAt = time.Time{}
 	h.mu.Unlock()
-	for _, idle := range []<-chan struct{}{h.log.idle(), h.announce.idle()} {
+	for _, idle := range []<-chan struct{}{h.log.idle(), h.announce.idle(), h.carrying.idle()} {
 		select {
 		case <-idle:
 		case <-ctx.Done():

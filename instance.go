@@ -23,6 +23,7 @@ const (
 type instance struct {
 	state  atomic.Uint32
 	root   atomic.Bool // of a client: its connections come from a pool, no session belongs to it
+	dials  atomic.Bool // connections are made through it: it is no cluster's
 	whole  atomic.Bool // all of its closures were built, in order
 	unsure atomic.Bool // its closures may belong to different sets
 
@@ -48,6 +49,9 @@ func (in *instance) is(state uint32) bool { return in.state.Load()&state != 0 }
 
 // dialed sees a connection being made for a client's pool.
 func (in *instance) dialed() {
+	if !in.dials.Load() {
+		in.dials.Store(true)
+	}
 	if !in.root.Load() {
 		in.root.Store(true)
 		in.state.And(^seated)

@@ -73,19 +73,19 @@ func (h *Hook) sendLocal(ctx context.Context, c *call, cmd redis.Cmder) error {
 	case c.seat != nil && c.seat.dress.changed:
 		return c.seat.process(ctx, cmd, twice, false)
 	case twice:
-		return h.local.Process(ctx, cmd)
+		return h.processLocal(ctx, cmd)
 	}
-	return h.onceOnLocal(ctx, cmd, func(o *once) error { return h.local.Process(ctx, o) })
+	return h.onceOnLocal(ctx, cmd)
 }
 
 // onceOnLocal sends what must not run twice, one attempt at a time, and again only if the one before
-// was refused or never written. cmd is the command whose writing tells.
-func (h *Hook) onceOnLocal(ctx context.Context, cmd redis.Cmder, send func(*once) error) error {
+// was refused or never written.
+func (h *Hook) onceOnLocal(ctx context.Context, cmd redis.Cmder) error {
 	wait := h.retryBackoff()
 	for {
 		o := &once{Cmder: cmd}
-		err := send(o)
-		if err == nil || ctx.Err() != nil {
+		err := h.local.Process(ctx, o)
+		if err == nil || ctx.Err() != nil || o.spread() {
 			return err
 		}
 		switch v := Detect(nil, err); {

@@ -2,6 +2,7 @@ package fallback
 
 import (
 	"context"
+	"slices"
 
 	"github.com/redis-fallback/fallback/internal/command"
 	"github.com/redis/go-redis/v9"
@@ -13,10 +14,10 @@ func (h *Hook) serveBatch(ctx context.Context, e *era, b *batch, part []redis.Cm
 	if part = h.dropForeign(e, b, part); len(part) == 0 {
 		return h.finish(e, b, nil)
 	}
-	return h.batchOnLocal(ctx, e, b, part)
+	return h.answerBatch(ctx, e, b, part)
 }
 
-func (h *Hook) batchOnLocal(ctx context.Context, e *era, b *batch, part []redis.Cmder) error {
+func (h *Hook) answerBatch(ctx context.Context, e *era, b *batch, part []redis.Cmder) error {
 	ticket, ok := h.backup.breaker.Allow()
 	if !ok {
 		h.bothFailed(e, b, part, ErrLocalDown)
@@ -30,13 +31,14 @@ func (h *Hook) batchOnLocal(ctx context.Context, e *era, b *batch, part []redis.
 	switch {
 	case err != nil:
 	case b.seat != nil && on != target(h.local):
-		if err = b.onLocal(ctx, on, part, &once{Cmder: part[0]}); err != nil && !isReply(err) {
+		b.clear(part)
+		sent := slices.Clone(part)
+		sent[0] = &once{Cmder: part[0]}
+		if err = b.onLocal(ctx, on, sent); err != nil && !isReply(err) {
 			b.seat.broken()
 		}
-	case b.twice:
-		err = b.onLocal(ctx, on, part, part[0])
 	default:
-		err = h.onceOnLocal(ctx, part[0], func(o *once) error { return b.onLocal(ctx, on, part, o) })
+		err = h.sendBatchLocal(ctx, b, part)
 	}
 	worst := err
 	if isReply(err) {
@@ -67,17 +69,37 @@ func (h *Hook) batchOnLocal(ctx context.Context, e *era, b *batch, part []redis.
 	return err
 }
 
-// onLocal makes one attempt with part, whose first command is given apart: it may be marked.
-func (b *batch) onLocal(ctx context.Context, local target, part []redis.Cmder, first redis.Cmder) error {
+// sendBatchLocal sends a part, or a whole transaction. What must not run twice is sent again only where
+// it was refused or never written, and only that.
+func (h *Hook) sendBatchLocal(ctx context.Context, b *batch, part []redis.Cmder) error {
 	b.clear(part)
+	if b.twice {
+		return b.onLocal(ctx, h.local, part)
+	}
+	wait := h.retryBackoff()
+	for {
+		sent := slices.Clone(part)
+		m, _ := mark(sent)
+		err := b.onLocal(ctx, h.local, sent)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		redo, now := b.again(part, m, err)
+		if len(redo) == 0 || !now && !pause(ctx, h.era.Load(), wait.NextBackOff()) {
+			return err
+		}
+		part = redo
+		b.clear(part)
+	}
+}
+
+// onLocal makes one attempt.
+func (b *batch) onLocal(ctx context.Context, local target, part []redis.Cmder) error {
 	p := local.Pipeline()
 	if b.tx {
 		p = local.TxPipeline()
 	}
-	if err := p.BatchProcess(ctx, first); err != nil {
-		return err
-	}
-	if err := p.BatchProcess(ctx, part[1:]...); err != nil {
+	if err := p.BatchProcess(ctx, part...); err != nil {
 		return err
 	}
 	_, err := p.Exec(ctx)

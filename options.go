@@ -127,7 +127,8 @@ func WithBreaker(b breaker.Config) Option { return func(c *config) { c.breaker =
 func WithHealth(h health.Config) Option { return func(c *config) { c.health = h } }
 
 // WithProbe sets the key that probes write to the primary, with an expiry of a minute, and the time
-// that one probe may take. Defaults "fallback:probe" and 2 s. Every probe is one billed command.
+// that one probe may take. On a cluster a hash tag follows the key, {a}, {b} or {c} in turn. Defaults
+// "fallback:probe" and 2 s. Every probe is one billed command.
 func WithProbe(key string, timeout time.Duration) Option {
 	return func(c *config) { c.probeKey, c.probeTimeout = key, timeout }
 }

@@ -42,7 +42,7 @@ func (h *Hook) probe(ctx context.Context) error {
 	defer h.probing.Add(-1)
 	ctx, cancel := context.WithTimeout(ctx, h.cfg.probeTimeout)
 	defer cancel()
-	cmd := redis.NewStatusCmd(ctx, "set", h.cfg.probeKey, time.Now().Unix(), "ex", int(probeTTL/time.Second))
+	cmd := redis.NewStatusCmd(ctx, "set", h.probeName(), time.Now().Unix(), "ex", int(probeTTL/time.Second))
 	err := within(ctx, func() error { return (*next)(ctx, &once{Cmder: cmd}) })
 	if err == nil {
 		return nil
@@ -137,11 +137,12 @@ func (h *Hook) scheduleProbeLocked(wait time.Duration) {
 }
 
 // localFailed is told that local did not answer a command while it serves: if its breaker is open,
-// the primary is looked at now, whatever its hold.
+// the primary is looked at now, whatever its hold, and local sooner than its turn would be.
 func (h *Hook) localFailed() {
 	if h.backup.breaker.State() == breaker.Open {
 		h.logLocal(ErrLocalDown)
 		h.probeSoon()
+		h.recheckLocal()
 	}
 }
 

@@ -333,7 +333,7 @@ func (l *listener) Gone(err error) {
 		if over || e.serving == Local {
 			return // the return will see to it
 		}
-		err := h.primary.dialed.Load().reachable(h.cfg.probeTimeout)
+		err := h.primary.reachable(h.cfg.probeTimeout)
 		if err == nil || h.down.Load() {
 			if l.catchUp() {
 				l.hub.depart(l)

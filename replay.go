@@ -36,6 +36,7 @@ type fault struct {
 	again   bool  // it may be sent again: it did not run, or running twice is harmless
 	now     bool  // at once: what failed says nothing of the server
 	counted bool  // DialHook has told the breaker
+	dials   int   // that failed before the one whose error this is, uncounted
 }
 
 // maxFree bounds the attempts that cost no wait. Each takes one dead connection from the pool, so a
@@ -55,6 +56,7 @@ func (h *Hook) settle(ctx context.Context, e *era, c *call, err error) error {
 			}
 		} else {
 			f = h.misread(c, h.fault(e, c.cmd, c.free(err), err))
+			f.again = f.again && !c.once.spread()
 		}
 		cur := h.hear(ctx, e, f)
 		switch {
@@ -81,7 +83,7 @@ func (h *Hook) settle(ctx context.Context, e *era, c *call, err error) error {
 		}
 		c.cmd.SetErr(nil)
 		if c.once != nil {
-			c.once.written.Store(false)
+			c.once.reset()
 		}
 		err = c.next(ctx, c.sent)
 		if err == redis.Nil || err == nil && !hidesErrors(c.cmd) { //nolint:errorlint // as go-redis returns it
@@ -128,10 +130,12 @@ func (h *Hook) fault(e *era, cmd redis.Cmder, free bool, err error) fault {
 			f.verdict = Answered
 		}
 		return f
-	case errors.As(err, &dial):
+	case errors.As(err, &dial) && !dial.node:
 		f.counted = !dial.seen.again()
 	case neutral(err):
 		f.counted = true
+	case dial != nil, isDial(err):
+		f.dials = dialsEach - 1
 	}
 	switch f.verdict = h.verdict(cmd, err); f.verdict {
 	case Limit, Capacity:
@@ -209,6 +213,9 @@ func (h *Hook) hear(ctx context.Context, e *era, f fault) *era {
 			h.lost.Add(1)
 		}
 		if !f.counted && e.serving == Primary {
+			for range f.dials {
+				h.primary.breaker.Record(breaker.Failure)
+			}
 			return h.primaryFailed(ctx, e, f.err)
 		}
 	case Unknown, Cancelled:

@@ -43,7 +43,9 @@ func TestBatchOfCommandsThatHaveErrors(t *testing.T) {
 	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		return pipe.BatchProcess(ctx, redis.NewIntCmd(ctx, "incr", "m"), cmd)
 	})
-	if err != nil || cmd.Err() != nil || get(t, p.primary, "n") != "1" {
-		t.Errorf("sent again: %v, %v, n = %q; want 1", err, cmd, get(t, p.primary, "n"))
+	// An error of a dial that the hook has not seen itself is that of five: it switches.
+	n := get(t, p.primary, "n") + get(t, p.local, "n")
+	if err != nil || cmd.Err() != nil || n != "1" {
+		t.Errorf("sent again: %v, %v, n = %q; want 1", err, cmd, n)
 	}
 }

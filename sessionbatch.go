@@ -123,7 +123,7 @@ func (h *Hook) armedBatchOnLocal(ctx context.Context, e *era, b *batch) error {
 	if len(part) == 0 {
 		return h.finish(e, b, nil)
 	}
-	return h.batchOnLocal(ctx, e, b, part)
+	return h.answerBatch(ctx, e, b, part)
 }
 
 // failBatch gives every command of a batch that did not run one error.
