@@ -72,7 +72,7 @@ func (b *batch) judge(h *Hook) {
 			b.code = true
 			h.code.script(args) // remembers it
 		}
-		b.kept = b.kept || class.Any(command.Session|command.Admin) && !(b.seat != nil && movesAlong(args))
+		b.kept = b.kept || class.Any(command.Session|command.Admin) && (b.seat == nil || !movesAlong(args))
 		b.twice = b.twice && !cmd.NoRetry()
 		if h.cfg.repeatable == nil || !h.cfg.repeatable(cmd) {
 			repeat.Add(class, args)

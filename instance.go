@@ -172,10 +172,10 @@ func (h *Hook) checkOrder(in *instance) {
 // enoughStack has the stack grow now, if it must, and not while a set is being built.
 //
 //go:noinline
-func enoughStack() byte {
+func enoughStack() {
 	var room [4 << 10]byte
-	return room[len(here())]
+	touch(room[:])
 }
 
 //go:noinline
-func here() string { return "" }
+func touch(b []byte) { b[0] = 1 }

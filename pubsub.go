@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -101,7 +102,7 @@ func (l *listener) send(raw []byte) error {
 func (l *listener) subscribe(topics []topic, raw []byte) error {
 	l.mu.Lock()
 	for _, t := range topics {
-		if !contains(l.order, t) {
+		if !slices.Contains(l.order, t) {
 			l.order = append(l.order, t)
 		}
 	}
@@ -131,12 +132,7 @@ func (l *listener) unsubscribe(kind topicKind, topics []topic, verb string, raw 
 		}
 	}
 	for _, t := range topics {
-		for i, have := range l.order {
-			if have == t {
-				l.order = append(l.order[:i], l.order[i+1:]...)
-				break
-			}
-		}
+		l.order = slices.DeleteFunc(l.order, func(have topic) bool { return have == t })
 		delete(l.asked, t)
 		delete(l.heard, t)
 	}
@@ -154,13 +150,9 @@ func (l *listener) unsubscribe(kind topicKind, topics []topic, verb string, raw 
 
 // confirm tells the client that a topic is subscribed to, or no longer.
 func (l *listener) confirm(verb string, t topic) {
-	n := 0
-	for i, have := range l.order {
+	n := slices.Index(l.order, t) + 1
+	if n == 0 {
 		n = len(l.order)
-		if have == t {
-			n = i + 1
-			break
-		}
 	}
 	frame := array(verb, t.name)
 	frame[1] = '3'
@@ -173,7 +165,7 @@ func (l *listener) confirm(verb string, t topic) {
 func (l *listener) localLive(t topic) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.leader == Local && contains(l.order, t) {
+	if l.leader == Local && slices.Contains(l.order, t) {
 		l.confirm(verbs[t.kind], t)
 	}
 }
@@ -389,15 +381,6 @@ func (b *hub) ready() bool {
 		}
 	}
 	return true
-}
-
-func contains(order []topic, t topic) bool {
-	for _, have := range order {
-		if have == t {
-			return true
-		}
-	}
-	return false
 }
 
 // array writes strings as a server does.

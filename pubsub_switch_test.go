@@ -44,9 +44,11 @@ func TestSubscribersAcrossSwitches(t *testing.T) {
 			func(_ *testing.T, s *realServers) { s.h.Pin(fallback.Primary) }, true,
 		},
 		"the primary dies": {func(t *testing.T, s *realServers) {
+			t.Helper()
 			s.primary.Kill()
 			eventually(t, "the trip", func() bool { return s.h.Serving() == fallback.Local })
 		}, func(t *testing.T, s *realServers) {
+			t.Helper()
 			s.primary.Restart(t)
 			eventually(t, "the return", func() bool { return s.h.Serving() == fallback.Primary })
 		}, false},

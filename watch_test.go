@@ -35,16 +35,16 @@ func TestCompareAndSetAcrossSwitches(t *testing.T) {
 		for w := range workers {
 			wg.Go(func() {
 				<-start
-				for try := 0; try < 1000; try++ {
+				for try := range 1000 {
 					between := func(*redis.Tx) error { return nil }
 					if w == 0 && try == 0 {
 						between = func(*redis.Tx) error { p.flip(round); return nil }
 					}
-					switch err := add(p.rdb, key, between); {
-					case err == nil:
+					switch err := add(p.rdb, key, between); err {
+					case nil:
 						done.Add(1)
 						return
-					case err == redis.TxFailedErr: //nolint:errorlint // as go-redis returns it
+					case redis.TxFailedErr:
 						failed.Add(1)
 					default:
 						other.Add(1)
@@ -101,10 +101,10 @@ func TestCompareAndSetThroughAnOutage(t *testing.T) {
 	for range 16 {
 		wg.Go(func() {
 			for stop.Err() == nil {
-				switch err := add(rdb, "n", nil); {
-				case err == nil:
+				switch err := add(rdb, "n", nil); err {
+				case nil:
 					done.Add(1)
-				case err == redis.TxFailedErr: //nolint:errorlint // as go-redis returns it
+				case redis.TxFailedErr:
 					failed.Add(1)
 				default:
 					lost.Add(1) // it may have run

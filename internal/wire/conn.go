@@ -69,7 +69,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 func (c *Conn) SetDeadline(t time.Time) error {
 	if tap := c.tap.Load(); tap != nil {
 		tap.setUntil(t)
-		return c.Conn.SetWriteDeadline(t)
+		return c.SetWriteDeadline(t)
 	}
 	if c.watch.Load() != unwatched {
 		c.spent.Store(true) // handed out anew, with what somebody has left on it

@@ -126,7 +126,7 @@ func (c *Conn) hear(p []byte) (int, error) {
 
 // Send writes to the server, past the Subscriber.
 func (c *Conn) Send(raw []byte) error {
-	_ = c.Conn.SetWriteDeadline(time.Now().Add(sendTimeout))
+	_ = c.SetWriteDeadline(time.Now().Add(sendTimeout))
 	_, err := c.Conn.Write(raw)
 	return c.reason(err)
 }
