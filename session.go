@@ -296,11 +296,11 @@ func (h *Hook) onSeat(ctx context.Context, e *era, s *seat, cmd redis.Cmder, cla
 		return &Error{Primary: e.refusal(), Local: ErrLocalDown}
 	}
 	err := s.process(ctx, cmd, h.repeatable(class, cmd.Args(), cmd), clean)
-	switch v := h.localVerdict(ctx, ticket, err); {
-	case v == Answered:
+	v := h.localVerdict(ctx, ticket, err)
+	if v == Answered {
 		h.backup.answered(1)
-		return err
-	case v == Cancelled:
+	}
+	if v == Answered || v == Cancelled {
 		return err
 	}
 	return &Error{Primary: e.refusal(), Local: plainLocal(err)}

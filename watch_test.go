@@ -2,6 +2,7 @@ package fallback_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -40,11 +41,12 @@ func TestCompareAndSetAcrossSwitches(t *testing.T) {
 					if w == 0 && try == 0 {
 						between = func(*redis.Tx) error { p.flip(round); return nil }
 					}
-					switch err := add(p.rdb, key, between); err {
-					case nil:
+					err := add(p.rdb, key, between)
+					switch {
+					case err == nil:
 						done.Add(1)
 						return
-					case redis.TxFailedErr:
+					case errors.Is(err, redis.TxFailedErr):
 						failed.Add(1)
 					default:
 						other.Add(1)
@@ -101,10 +103,11 @@ func TestCompareAndSetThroughAnOutage(t *testing.T) {
 	for range 16 {
 		wg.Go(func() {
 			for stop.Err() == nil {
-				switch err := add(rdb, "n", nil); err {
-				case nil:
+				err := add(rdb, "n", nil)
+				switch {
+				case err == nil:
 					done.Add(1)
-				case redis.TxFailedErr:
+				case errors.Is(err, redis.TxFailedErr):
 					failed.Add(1)
 				default:
 					lost.Add(1) // it may have run
