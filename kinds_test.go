@@ -70,7 +70,8 @@ func TestKinds(t *testing.T) {
 				t.Parallel()
 				k := startScript(t, primary, local)
 				k.calls(1, 0)
-				for i, trip := range []func(){k.tripBySingle, k.tripByPipeline, k.tripByTx} {
+				k.subscribe()
+				for i, trip := range []func(){k.tripBySingle, k.tripByPipeline, k.tripByTx, k.tripByWatch} {
 					k.meter.exhaust("")
 					trip()
 					if k.h.Serving() != fallback.Local {
@@ -81,8 +82,8 @@ func TestKinds(t *testing.T) {
 					eventually(t, "the return", func() bool { return k.h.Serving() == fallback.Primary })
 					k.calls(i+2, i+1)
 				}
-				if st := k.h.Status(); st.Trips != 3 || st.Returns != 3 {
-					t.Errorf("%d trips and %d returns, want 3 of each", st.Trips, st.Returns)
+				if st := k.h.Status(); st.Trips != 4 || st.Returns != 4 || st.LocalSessions != 0 {
+					t.Errorf("%d trips and %d returns, want 4 of each; %d connections held", st.Trips, st.Returns, st.LocalSessions)
 				}
 			})
 		}
@@ -96,6 +97,21 @@ type kindScript struct {
 	h              *fallback.Hook
 	meter          *meter
 	prefix         string
+	heard          <-chan *redis.Message
+}
+
+// follows reports whether Watch and Pub/Sub follow the switch: not on a cluster whose nodes' clients do
+// not carry the hook.
+func (k *kindScript) follows() bool { return k.primary.name != "cluster" }
+
+func (k *kindScript) subscribe() {
+	k.Helper()
+	if k.follows() {
+		ps := k.rdb.Subscribe(ctx, k.key("c"))
+		k.Cleanup(func() { _ = ps.Close() })
+		confirmed(k.T, ps)
+		k.heard = ps.Channel()
+	}
 }
 
 func startScript(t *testing.T, primary, local clientKind) *kindScript {
@@ -140,7 +156,17 @@ func (k *kindScript) calls(onPrimary, onLocal int) {
 	k.counted("a pipeline on "+server, cmds, err, want)
 	cmds, err = k.rdb.TxPipelined(ctx, k.increments("{tag}"))
 	k.counted("a transaction on "+server, cmds, err, want)
-	for _, name := range []string{"n", "0", "5", "{tag}0", "{tag}5"} {
+	names := []string{"n", "0", "5", "{tag}0", "{tag}5"}
+	if k.follows() {
+		if err := add(k.rdb, k.key("w"), nil); err != nil {
+			k.Fatalf("a Watch on %s: %v", server, err)
+		}
+		names = append(names, "w")
+	}
+	if k.heard != nil {
+		reaches(k.T, "PUBLISH on "+server, func() *redis.IntCmd { return k.rdb.Publish(ctx, k.key("c"), server) }, k.heard, server)
+	}
+	for _, name := range names {
 		if p, l := k.primary.get(k, k.key(name)), k.local.get(k, k.key(name)); p != text(onPrimary) || l != text(onLocal) {
 			k.Fatalf("%s is %q on the primary and %q on local, want %d and %d", name, p, l, onPrimary, onLocal)
 		}
@@ -200,6 +226,17 @@ func (k *kindScript) tripByTx() {
 		return
 	}
 	k.counted("the transaction that trips", cmds, err, 1)
+}
+
+func (k *kindScript) tripByWatch() {
+	k.Helper()
+	if !k.follows() {
+		k.tripByTx()
+		return
+	}
+	if err := add(k.rdb, k.key("watch"), nil); err != nil || k.local.get(k, k.key("watch")) != "1" {
+		k.Fatalf("the Watch that trips: %v", err)
+	}
 }
 
 // overCluster is a plain client of a hosted Redis with a cluster for local.
