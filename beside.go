@@ -35,7 +35,7 @@ func (spentContext) Done() <-chan struct{}       { return closed }
 func (spentContext) Err() error                  { return errSpent }
 
 // alone is ordinary for a closure that was built for one call.
-func (h *Hook) alone(ctx context.Context, c call) error {
+func (h *Hook) alone(ctx context.Context, c *call) error {
 	c.sent, c.began = c.cmd, time.Now()
 	if !h.repeatable(c.class, c.cmd.Args(), c.cmd) {
 		c.once = &once{Cmder: c.cmd}
@@ -43,17 +43,17 @@ func (h *Hook) alone(ctx context.Context, c call) error {
 	}
 	e := h.era.Load()
 	if e.serving == Local && !c.kept {
-		return h.serveAlone(ctx, e, &c)
+		return h.serveAlone(ctx, e, c)
 	}
 	err := c.next(ctx, c.sent)
 	if err == redis.Nil || err == nil && !hidesErrors(c.cmd) { //nolint:errorlint // as go-redis returns it
 		h.primary.answered(1)
 		return err
 	}
-	if h.goesOn(e, &c, err) {
-		c.ran, err = h.wroteBeside(ctx, &c, err)
+	if h.goesOn(e, c, err) {
+		c.ran, err = h.wroteBeside(ctx, c, err)
 	}
-	return h.settle(ctx, e, &c, err)
+	return h.settle(ctx, e, c, err)
 }
 
 // goesOn reports an outcome after which settle may call next again.

@@ -173,7 +173,7 @@ func unknownFunction(err error) bool {
 }
 
 // runCode takes a command that loads code, or runs some by name.
-func (h *Hook) runCode(ctx context.Context, c call) error {
+func (h *Hook) runCode(ctx context.Context, c *call) error {
 	s := h.code.script(c.cmd.Args())
 	e := h.era.Load()
 	err := h.run(ctx, c)
@@ -187,9 +187,9 @@ func (h *Hook) runCode(ctx context.Context, c call) error {
 	case by == Primary && unknownScript(err) && s != nil && s.localOnly.Load():
 		// It was loaded while local served.
 		c.cmd.SetErr(nil)
-		full := c
+		full := *c
 		full.cmd = h.code.withBody(c.cmd)
-		err = h.ordinary(ctx, full)
+		err = h.ordinary(ctx, &full)
 	case by == Primary && unknownFunction(err) && h.code.missed(ctx, Primary, c.next):
 		c.cmd.SetErr(nil)
 		err = h.ordinary(ctx, c)

@@ -121,7 +121,7 @@ func (e *era) remember(class command.Class, cmd redis.Cmder) {
 }
 
 // scan takes a command with a cursor.
-func (h *Hook) scan(ctx context.Context, c call) error {
+func (h *Hook) scan(ctx context.Context, c *call) error {
 	e := h.era.Load()
 	if e.foreign(c.class, c.cmd) {
 		return ErrRestartScan

@@ -175,7 +175,6 @@ func (h *Hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	in.next = next
 	if h.root.CompareAndSwap(nil, &next) {
 		in.root.Store(true) // nothing but AddHook can come first
-		in.state.Store(0)
 		h.checkOrder(in)
 		h.carrier.Store(&carrier{in: in, process: next})
 		h.watchLocal()
@@ -205,24 +204,30 @@ func (h *Hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 
 // process is the one place where it is decided which server a command goes to first.
 func (h *Hook) process(ctx context.Context, in *instance, next redis.ProcessHook, cmd redis.Cmder) error {
-	if !h.admitted.Load() {
-		if err := h.admit(); err != nil {
-			return err
-		}
-	}
-	class := command.Of(cmd.Args())
+	args := cmd.Args()
+	class := command.Of(args)
 	if in.state.Load() != 0 || class.Any(command.Session|command.Cursor|command.Code) {
 		return h.special(ctx, in, next, cmd, class)
 	}
-	return h.ordinary(ctx, call{in: in, next: next, cmd: cmd, class: class, kept: class.Has(command.Admin)})
+	e := h.era.Load()
+	if e.serving == Primary && !hidesErrors(cmd) && h.repeatable(class, args, cmd) {
+		// What nearly every call is, without a thing to set up for it: ordinary does the same.
+		err := next(ctx, cmd)
+		if err == nil || err == redis.Nil { //nolint:errorlint // as go-redis returns it
+			h.primary.answered(1)
+			return err
+		}
+		return h.settle(ctx, e, &call{in: in, next: next, cmd: cmd, class: class, kept: class.Has(command.Admin), sent: cmd}, err)
+	}
+	return h.ordinary(ctx, &call{in: in, next: next, cmd: cmd, class: class, kept: class.Has(command.Admin)})
 }
 
 // ordinary takes a command that needs no connection of its own, or has what it needs in its instance's
 // seat. One that is kept goes to the primary, whoever serves.
-func (h *Hook) ordinary(ctx context.Context, c call) error {
+func (h *Hook) ordinary(ctx context.Context, c *call) error {
 	e := h.era.Load()
 	if e.serving == Local && !c.kept {
-		return h.serve(ctx, e, &c)
+		return h.serve(ctx, e, c)
 	}
 	if c.seat != nil {
 		if err := c.seat.dressPrimary(ctx, c.next); err != nil {
@@ -242,19 +247,16 @@ func (h *Hook) ordinary(ctx context.Context, c call) error {
 		h.primary.answered(1)
 		return err
 	}
-	return h.settle(ctx, e, &c, err)
+	return h.settle(ctx, e, c, err)
 }
 
 // processPipeline is the same for a pipeline or a transaction.
 func (h *Hook) processPipeline(ctx context.Context, in *instance, next redis.ProcessPipelineHook, cmds []redis.Cmder) error {
-	if !h.admitted.Load() {
-		if err := h.admit(); err != nil {
-			return refuseAll(cmds, err)
-		}
-	}
 	b := batch{in: in, next: next, cmds: cmds}
 	if in.state.Load() != 0 {
-		in.state.And(^fresh)
+		if err := h.begin(in); err != nil {
+			return refuseAll(cmds, err)
+		}
 		switch {
 		case in.is(handshake):
 			return h.setUpPipeline(ctx, next, cmds)

@@ -15,7 +15,9 @@ func (h *Hook) special(ctx context.Context, in *instance, next redis.ProcessHook
 	args := cmd.Args()
 	setsUp := command.Is(args, "hello") || command.Is(args, "auth")
 	if in.is(fresh) {
-		in.state.And(^fresh)
+		if err := h.begin(in); err != nil {
+			return err
+		}
 		if setsUp && !in.root.Load() {
 			in.state.Or(handshake)
 		}
@@ -26,7 +28,7 @@ func (h *Hook) special(ctx context.Context, in *instance, next redis.ProcessHook
 	case in.is(seated), class.Any(command.Session) && in.session():
 		return h.onSession(ctx, in, next, cmd, class)
 	case !class.Any(command.Session):
-		return h.plainCall(ctx, call{in: in, next: next, cmd: cmd, class: class, kept: class.Has(command.Admin)})
+		return h.plainCall(ctx, &call{in: in, next: next, cmd: cmd, class: class, kept: class.Has(command.Admin)})
 	case command.Is(args, "watch") && !in.root.Load():
 		// Its EXEC could not be told from a stranger's. The caller's loop begins again.
 		return redis.TxFailedErr
@@ -34,8 +36,19 @@ func (h *Hook) special(ctx context.Context, in *instance, next redis.ProcessHook
 	return h.passed(ctx, next, cmd)
 }
 
+// begin is called before the first thing that is sent through an instance.
+func (h *Hook) begin(in *instance) error {
+	if !h.admitted.Load() {
+		if err := h.admit(); err != nil {
+			return err
+		}
+	}
+	in.state.And(^fresh)
+	return nil
+}
+
 // plainCall takes a command that needs no connection of its own.
-func (h *Hook) plainCall(ctx context.Context, c call) error {
+func (h *Hook) plainCall(ctx context.Context, c *call) error {
 	switch {
 	case c.class.Has(command.Cursor):
 		return h.scan(ctx, c)
@@ -46,7 +59,7 @@ func (h *Hook) plainCall(ctx context.Context, c call) error {
 }
 
 // run sends a command on its way.
-func (h *Hook) run(ctx context.Context, c call) error {
+func (h *Hook) run(ctx context.Context, c *call) error {
 	if c.in.is(alone) {
 		return h.alone(ctx, c)
 	}
@@ -117,12 +130,12 @@ func (h *Hook) onSession(ctx context.Context, in *instance, next redis.ProcessHo
 	case s.armed:
 		return h.armed(ctx, e, s, next, cmd, class)
 	case !class.Any(command.Session), command.Is(args, "unwatch"), command.Is(args, "exec"), command.Is(args, "discard"):
-		return h.plainCall(ctx, call{in: in, seat: s, next: next, cmd: cmd, class: class, kept: s.fixed || class.Has(command.Admin)})
+		return h.plainCall(ctx, &call{in: in, seat: s, next: next, cmd: cmd, class: class, kept: s.fixed || class.Has(command.Admin)})
 	case s.fixed:
 	case command.Is(args, "select"), isClient(args, "setname"):
 		return h.dressed(ctx, e, in, s, next, cmd, class)
 	case e.serving == Local && s.dress.changed && (isClient(args, "getname") || isClient(args, "id") || isClient(args, "info")):
-		return h.ordinary(ctx, call{in: in, seat: s, next: next, cmd: cmd, class: class})
+		return h.ordinary(ctx, &call{in: in, seat: s, next: next, cmd: cmd, class: class})
 	}
 	err := h.passed(ctx, next, cmd)
 	if err == nil && !harmlessClient(args) {
@@ -145,7 +158,7 @@ func harmlessClient(args []any) bool {
 func (h *Hook) dressed(ctx context.Context, e *era, in *instance, s *seat, next redis.ProcessHook, cmd redis.Cmder, class command.Class) error {
 	before := s.dress
 	s.dress.changed = true // so that local's own connection is asked, not its pool
-	err := h.ordinary(ctx, call{in: in, seat: s, next: next, cmd: cmd, class: class})
+	err := h.ordinary(ctx, &call{in: in, seat: s, next: next, cmd: cmd, class: class})
 	if err != nil {
 		s.dress = before
 		return err
