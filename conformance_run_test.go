@@ -77,7 +77,7 @@ func (r *run) row(t *testing.T, name string, s *sample, as shape) {
 		if g.h != nil {
 			got.serving = g.h.Serving()
 		}
-		if s.dirty {
+		if s.dirty || s.goesOn {
 			g.stop()
 			delete(r.rigs, m)
 		}

@@ -22,6 +22,7 @@ type sample struct {
 	norm    func(string) string // takes away what is not the same twice
 	moves   bool                // what it writes is not the same twice
 	stays   bool                // it is never answered by local, by law 1
+	goesOn  bool                // something of it goes on behind the call: a library to local
 	dirty   bool                // it leaves the connection in another state than the pool's
 	shapes  []shape             // if not all: the others would wait
 }
@@ -34,6 +35,7 @@ func (s sample) after(lines ...string) sample        { s.setup = lines; return s
 func (s sample) undo(lines ...string) sample         { s.cleanup = lines; return s }
 func (s sample) but(norm func(string) string) sample { s.norm = norm; return s }
 func (s sample) writingAnew() sample                 { s.moves = true; return s }
+func (s sample) goingOn() sample                     { s.goesOn = true; return s }
 func (s sample) dirtying() sample                    { s.dirty = true; return s }
 func (s sample) only(shapes ...shape) sample         { s.shapes = shapes; return s }
 func (s sample) staying() sample                     { s.stays = true; return s }
