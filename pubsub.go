@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/redis-fallback/fallback/internal/wire"
+	"github.com/redis/go-redis/v9"
 )
 
 // listener is one subscribed connection of the program. What is said on the primary comes over the
@@ -41,6 +42,9 @@ const keepAlive = 20 * time.Second
 
 // listen takes over a connection on which a client subscribes. One that was never made has no primary.
 func (h *Hook) listen(conn *wire.Conn, nowhere bool) wire.Subscriber {
+	if _, ring := h.local.(*redis.Ring); ring {
+		return nil // which is listened to channel by channel, and panics where a shard is gone
+	}
 	return &listener{
 		hub: &h.ears, conn: conn, leader: h.era.Load().serving, gone: nowhere, kept: time.Now(),
 		wanted: map[topic]bool{}, resumed: map[topic]bool{}, asked: map[topic]bool{}, heard: map[topic]bool{},

@@ -196,6 +196,16 @@ func TestRingAsLocal(t *testing.T) {
 	if shards[0].Commands() == 0 || shards[1].Commands() == 0 || h.Status().Local.Dials == 0 {
 		t.Errorf("the shards executed %d and %d commands; status %+v", shards[0].Commands(), shards[1].Commands(), h.Status())
 	}
+	if err := add(rdb, "w", nil); err == nil || errors.Is(err, redis.TxFailedErr) {
+		t.Errorf("a Watch while a Ring serves: %v, want a sentence", err)
+	}
 	primary.Renew()
+	ps := rdb.Subscribe(ctx, "c") // stays on the primary
+	defer ps.Close()
+	confirmed(t, ps)
+	publish(t, primary, "c", "1")
+	if heard(t, ps.Channel()) != "1" {
+		t.Error("not heard on the primary")
+	}
 	eventually(t, "the return", func() bool { return h.Serving() == fallback.Primary })
 }

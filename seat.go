@@ -34,9 +34,10 @@ type seat struct {
 	dress   dress      // what the connection in use is to look like
 	worn    dress      // what the primary's looks like
 
-	conn  *redis.Conn // of local
-	clean bool        // conn may go back to local's pool
-	idle  *time.Timer
+	conn   *redis.Conn // of local
+	pooled bool        // conn goes back to local's pool
+	multi  bool        // MULTI by hand is open on it
+	idle   *time.Timer
 }
 
 // dress is the part of a connection's state that moves with it.
@@ -81,11 +82,16 @@ func (s *seat) release() {
 	conn := s.conn
 	s.conn = nil
 	s.idle.Stop()
-	if s.clean && s.armed && s.on == Local {
+	if s.pooled && s.armed && s.on == Local {
+		lets := "unwatch"
+		if s.multi {
+			lets = "discard"
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		_ = conn.Process(ctx, redis.NewStatusCmd(ctx, "unwatch"))
+		_ = conn.Process(ctx, redis.NewStatusCmd(ctx, lets))
 		cancel()
 	}
+	s.multi = false
 	_ = conn.Close()
 	s.h.sessions.Add(-1)
 }
@@ -118,17 +124,17 @@ func (s *seat) used() {
 // clean says that the command leaves nothing behind that UNWATCH would not take away.
 func (s *seat) local(ctx context.Context, key string, clean bool) (*redis.Conn, error) {
 	if s.conn != nil {
-		s.clean = s.clean && clean
-		if clean || s.armed {
+		if !s.pooled || clean || s.armed {
 			return s.conn, nil
 		}
 		s.release() // one from the pool, where one is wanted that does not go back to it
 	}
-	conn, err := s.h.localConn(ctx, key, clean && !s.dress.changed)
+	pooled := clean && !s.dress.changed
+	conn, err := s.h.localConn(ctx, key, pooled)
 	if err != nil {
 		return nil, err
 	}
-	s.conn, s.clean = conn, clean && !s.dress.changed
+	s.conn, s.pooled = conn, pooled
 	s.idle = time.AfterFunc(seatIdle, s.expire)
 	s.h.sessions.Add(1)
 	if s.dress.changed {

@@ -259,6 +259,7 @@ func (h *Hook) armed(ctx context.Context, e *era, s *seat, next redis.ProcessHoo
 	}
 	if err == nil && !ends {
 		s.dress.changes(args)
+		s.multi = s.multi || command.Is(args, "multi")
 	}
 	if lets || ends && endsWatch(err) {
 		s.disarm()
@@ -345,7 +346,7 @@ func (s *seat) broken() {
 	if s.armed && s.on == Local {
 		s.aborted = true
 	}
-	s.clean = false // there is nobody to tell
+	s.pooled = false // there is nobody to tell
 	s.release()
 }
 

@@ -258,6 +258,13 @@ func TestConnMoves(t *testing.T) {
 		t.Error(err)
 	}
 	must(conn.Set(ctx, "r", 1, 0).Err())
+	dials := p.h.Status().Local.Dials
+	for range 20 {
+		must(conn.Get(ctx, "r").Err())
+	}
+	if n := p.h.Status().Local.Dials - dials; n != 0 {
+		t.Errorf("%d connections were made for 20 commands of a Conn", n)
+	}
 	must(add(p.rdb, "n", nil)) // another session, meanwhile
 	if _, err := conn.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.Incr(ctx, "tx")
@@ -328,6 +335,20 @@ func TestTransactionByHand(t *testing.T) {
 		t.Errorf("EXEC: %v, %v", v, err)
 	}
 	p.noSessions(t)
+	// One that is left open goes back to nobody's pool.
+	for _, line := range [][]any{{"watch", "k"}, {"multi"}, {"incr", "n"}} {
+		conn.Do(ctx, line...)
+	}
+	p.h.Pin(fallback.Primary)
+	if err := conn.Do(ctx, "exec").Err(); err != redis.TxFailedErr { //nolint:errorlint // as go-redis returns it
+		t.Errorf("EXEC after a switch: %v", err)
+	}
+	p.h.Pin(fallback.Local)
+	for range 10 {
+		if v, err := p.rdb.Get(ctx, "n").Result(); v != "1" || err != nil {
+			t.Errorf("a stranger's GET: %q, %v", v, err)
+		}
+	}
 }
 
 // go-redis does not tell of a Conn that is closed, or dropped.
