@@ -85,7 +85,7 @@ func (h *Hook) dial(ctx context.Context, network, addr string, next redis.DialHo
 				return h.primary.conns.Wrap(r.conn), nil
 			}
 			if r.err == nil {
-				r.err = errors.New("redis fallback: the dialer returned no connection")
+				r.err = errNoConn
 			}
 			return h.dialFailed(ctx, e, addr, r.err)
 		case <-silence:
@@ -186,47 +186,37 @@ func (localHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 
 // answersPing reports whether the server answers a PING on a fresh connection in time. Any answer
 // is one: NOAUTH is, and so is a refusal.
-func (t *dialTarget) answersPing(timeout time.Duration) bool {
+func (t *dialTarget) answersPing(timeout time.Duration) bool { return t.ping(timeout) == nil }
+
+// ping is answersPing with what went wrong. A connection alone would prove nothing: that of a server
+// which is just dying is still accepted.
+func (t *dialTarget) ping(timeout time.Duration) error {
 	timeout += time.Duration(t.fastest.Load()) // what a dial takes anyway
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	deadline := time.Now().Add(timeout)
-	done := make(chan bool, 1)
-	go func() { done <- t.ping(ctx, deadline) }()
-	select {
-	case ok := <-done:
-		return ok
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// reachable reports whether a connection can be made.
-func (t *dialTarget) reachable(timeout time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
 	return within(ctx, func() error {
 		conn, err := t.next(ctx, t.network, t.addr)
-		if err == nil && conn != nil {
-			_ = conn.Close()
+		if err != nil {
+			return err
 		}
-		return err
+		if conn == nil {
+			return errNoConn
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(deadline); err != nil {
+			return err
+		}
+		if _, err := conn.Write([]byte("*1\r\n$4\r\nPING\r\n")); err != nil {
+			return err
+		}
+		var b [1]byte
+		if n, err := conn.Read(b[:]); n == 0 {
+			return err
+		}
+		return nil
 	})
 }
 
-func (t *dialTarget) ping(ctx context.Context, deadline time.Time) bool {
-	conn, err := t.next(ctx, t.network, t.addr)
-	if err != nil || conn == nil {
-		return false
-	}
-	defer conn.Close()
-	if conn.SetDeadline(deadline) != nil {
-		return false
-	}
-	if _, err := conn.Write([]byte("*1\r\n$4\r\nPING\r\n")); err != nil {
-		return false
-	}
-	var b [1]byte
-	n, _ := conn.Read(b[:])
-	return n > 0
-}
+// errNoConn is about a dialer that fails without saying so.
+var errNoConn = errors.New("redis fallback: the dialer returned no connection")

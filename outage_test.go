@@ -286,12 +286,19 @@ type realServers struct {
 	rdb, back      *redis.Client
 	h              *fallback.Hook
 	log            *lines
+	meter          *meter // between rdb and the primary
+
+	published atomic.Int64 // messages whose PUBLISH has come back
+	died      int          // the last that may have been on its way when the primary was killed
 }
 
 func newRealServers(t *testing.T, opts ...fallback.Option) *realServers {
 	t.Helper()
 	s := &realServers{primary: redistest.Start(t), local: redistest.Start(t), log: &lines{}}
-	s.rdb, s.back = redis.NewClient(s.primary.Options()), s.local.Client(t)
+	o := s.primary.Options()
+	s.meter = &meter{}
+	o.Dialer = s.meter.dial
+	s.rdb, s.back = redis.NewClient(o), s.local.Client(t)
 	s.h = fallback.New(s.back, append([]fallback.Option{fallback.WithLogger(s.log.logger())}, opts...)...)
 	s.rdb.AddHook(s.h)
 	t.Cleanup(func() {

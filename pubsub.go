@@ -329,7 +329,7 @@ func (l *listener) Gone(err error) {
 		if over || e.serving == Local {
 			return // the return will see to it
 		}
-		err := h.primary.reachable(h.cfg.probeTimeout)
+		err := h.primary.lives(h.cfg.probeTimeout)
 		if err == nil || h.down.Load() {
 			if l.catchUp() {
 				l.hub.depart(l)
@@ -368,8 +368,8 @@ func (h *Hook) prepareReturn() {
 	}
 }
 
-// returnWait bounds how long a return waits for subscribers.
-const returnWait = 250 * time.Millisecond
+// returnWait bounds how long a return waits for subscribers. Nobody waits for the return: local serves.
+const returnWait = 2 * time.Second
 
 // ready reports that nobody is on the way, and all are subscribed on the primary.
 func (b *hub) ready() bool {

@@ -55,8 +55,8 @@ func (s *side) answersPing(first *dialTarget, timeout time.Duration) bool {
 	return false
 }
 
-// reachable reports whether a connection to the server can be made; of a cluster, to any node.
-func (s *side) reachable(timeout time.Duration) error {
+// lives reports whether the server answers; of a cluster, any node.
+func (s *side) lives(timeout time.Duration) error {
 	s.nodes.mu.Lock()
 	all := append([]*dialTarget{s.dialed.Load()}, s.nodes.list...)
 	s.nodes.mu.Unlock()
@@ -65,7 +65,7 @@ func (s *side) reachable(timeout time.Duration) error {
 		if t == nil {
 			continue
 		}
-		if err = t.reachable(timeout); err == nil {
+		if err = t.ping(timeout); err == nil {
 			return nil
 		}
 	}
