@@ -82,7 +82,7 @@ func (h *Hook) dial(ctx context.Context, network, addr string, next redis.DialHo
 				h.primary.nodes.failed.Store(0)
 				h.primary.end.Store(&endpoint{addr, r.conn.RemoteAddr()})
 				h.compareServers()
-				return h.primary.conns.Wrap(r.conn), nil
+				return h.primary.conns.WrapGated(r.conn, h.gate(h.era.Load())), nil
 			}
 			if r.err == nil {
 				r.err = errNoConn

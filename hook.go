@@ -58,6 +58,7 @@ type Hook struct {
 	nodeLinks linker                            // of the clients of a cluster's nodes
 	root      atomic.Pointer[redis.ProcessHook] // below the hook, of the first client it was added to
 	probing   atomic.Int32
+	onConnect settingUp
 	rootGone  atomic.Bool // the client of root was closed
 	carrier   atomic.Pointer[carrier]
 	onNodes   atomic.Bool   // AddToCluster: the clients of the nodes carry a hook as well

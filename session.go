@@ -71,6 +71,9 @@ func (h *Hook) run(ctx context.Context, c *call) error {
 // the marks of ours must come through to the command that wanted the connection.
 func (h *Hook) setUp(ctx context.Context, next redis.ProcessHook, cmd redis.Cmder) error {
 	e := h.era.Load()
+	if e.undialed() {
+		defer h.onConnect.sends(cmd)()
+	}
 	err := next(ctx, cmd)
 	if err == nil || h.verdict(cmd, err) != Limit {
 		return err
@@ -91,6 +94,9 @@ func (h *Hook) setUp(ctx context.Context, next redis.ProcessHook, cmd redis.Cmde
 // setUpPipeline passes a pipeline that sets up a connection, and learns from what is refused.
 func (h *Hook) setUpPipeline(ctx context.Context, next redis.ProcessPipelineHook, cmds []redis.Cmder) error {
 	e := h.era.Load()
+	if e.undialed() {
+		defer h.onConnect.sends(cmds...)()
+	}
 	err := next(ctx, cmds)
 	if err != nil && h.verdict(cmds[0], err) == Limit {
 		h.refused.Add(1)

@@ -45,6 +45,7 @@ type Conn struct {
 	spent  atomic.Bool  // must not be used for another request
 	watch  atomic.Int32 // what WATCH has left on the server: see watch.go
 	killed atomic.Pointer[error]
+	gate   func([]byte) error // nil: all may pass
 	tx     guard
 	tap    tapped // set once a Subscriber has taken over
 
@@ -193,6 +194,11 @@ func (c *Conn) Write(p []byte) (int, error) {
 				return 0, ErrStale
 			}
 			return 0, c.reason(ErrStale)
+		}
+		if c.gate != nil && !begins(p) {
+			if err := c.gate(p); err != nil {
+				return 0, err
+			}
 		}
 		c.first.Store(true)
 		c.request(p)

@@ -48,8 +48,12 @@ func (s *Set) gaveUp(asked int64) {
 
 // Wrap returns c with the watching around it. The result has SyscallConn or NetConn exactly where c
 // has them: go-redis checks idle connections through the one and pushes through the other.
-func (s *Set) Wrap(c net.Conn) net.Conn {
-	w := &Conn{Conn: c, set: s, raw: c}
+func (s *Set) Wrap(c net.Conn) net.Conn { return s.WrapGated(c, nil) }
+
+// WrapGated is Wrap with a gate that is asked about each request before its first byte is sent, given
+// as it is written. Its error is that of the write, and nothing is sent.
+func (s *Set) WrapGated(c net.Conn, gate func(request []byte) error) net.Conn {
+	w := &Conn{Conn: c, set: s, raw: c, gate: gate}
 	s.mu.Lock()
 	if s.conns == nil {
 		s.conns = map[*Conn]struct{}{}

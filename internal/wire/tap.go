@@ -50,7 +50,7 @@ type tap struct {
 
 // begins reports whether a request makes a subscriber of its connection.
 func begins(p []byte) bool {
-	name := requestName(p)
+	name := RequestName(p)
 	switch len(name) {
 	case 9:
 		return bytes.EqualFold(name, []byte("subscribe"))

@@ -12,7 +12,7 @@ const (
 // request sees the beginning of a request. A WATCH that stays behind on a pooled connection makes the
 // transaction of a stranger fail, so it is known here who has one.
 func (c *Conn) request(p []byte) {
-	switch name := requestName(p); {
+	switch name := RequestName(p); {
 	case len(name) == 5 && bytes.EqualFold(name, []byte("watch")):
 		c.watch.Store(watching)
 	case len(name) == 7 && (bytes.EqualFold(name, []byte("unwatch")) || bytes.EqualFold(name, []byte("discard"))):
@@ -40,9 +40,9 @@ func (c *Conn) executed(ran bool) {
 	}
 }
 
-// requestName returns the name of the command that stands first in p, as it was written: nil if it is
+// RequestName returns the name of the command that stands first in p, as it was written: nil if it is
 // not all there.
-func requestName(p []byte) []byte {
+func RequestName(p []byte) []byte {
 	if len(p) < 8 || p[0] != '*' {
 		return nil
 	}
