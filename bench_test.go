@@ -28,7 +28,10 @@ func stub(b *testing.B) (bare, hooked redis.ProcessHook) {
 		return nil
 	}
 	h.DialHook(nil)
-	return bare, h.ProcessHook(bare)
+	hooked = h.ProcessHook(bare)
+	h.ProcessPipelineHook(nil)
+	h.ProcessPipelineHook(nil)
+	return bare, hooked
 }
 
 func BenchmarkStub(b *testing.B) {

@@ -59,6 +59,7 @@ type Hook struct {
 	root      atomic.Pointer[redis.ProcessHook] // below the hook, of the first client it was added to
 	probing   atomic.Int32
 	onConnect settingUp
+	unordered atomic.Bool // go-redis builds hooks in an order that is not known
 	rootGone  atomic.Bool // the client of root was closed
 	carrier   atomic.Pointer[carrier]
 	onNodes   atomic.Bool   // AddToCluster: the clients of the nodes carry a hook as well
@@ -176,7 +177,6 @@ func (h *Hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	in.next = next
 	if h.root.CompareAndSwap(nil, &next) {
 		in.root.Store(true) // nothing but AddHook can come first
-		h.checkOrder(in)
 		h.carrier.Store(&carrier{in: in, process: next})
 		h.watchLocal()
 	}

@@ -161,11 +161,11 @@ func (l *linker) endLocked() {
 	}
 }
 
-// checkOrder looks, when the hook is first added, whether go-redis builds hooks in the order that tells
-// a Conn and a Watch apart. If not, those stay on the primary.
+// checkOrder looks, at the first call, whether AddHook has built the hook in the order that tells a Conn
+// and a Watch from the client. If not, those stay on the primary.
 func (h *Hook) checkOrder(in *instance) {
-	if in.unsure.Load() {
-		h.cfg.logger.Error("redis fallback: this go-redis builds hooks in an order that is not known; Watch, Conn and Pub/Sub stay on the primary")
+	if in.root.Load() && !in.whole.Load() && !h.unordered.Swap(true) {
+		h.cfg.logger.Error("redis fallback: this go-redis builds hooks in an order that is not known; Watch and Conn stay on the primary")
 	}
 }
 

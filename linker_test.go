@@ -2,8 +2,10 @@ package fallback_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -77,5 +79,44 @@ func TestSetsOfManyGoroutines(t *testing.T) {
 	t.Logf("%d of %d sessions were not recognised", failed.Load(), sessions)
 	if failed.Load() > sessions/500 {
 		t.Errorf("%d of %d sessions were not recognised", failed.Load(), sessions)
+	}
+}
+
+// Should go-redis build hooks in another order, sessions stay on the primary, and one line says so.
+func TestAnotherOrderOfBuilders(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	log := &lines{}
+	local := redis.NewClient(p.local.Options())
+	defer local.Close()
+	h := fallback.New(local, fallback.WithLogger(log.logger()))
+	defer h.Shutdown(ctx)
+	var sent []string
+	one := func(_ context.Context, cmd redis.Cmder) error {
+		sent = append(sent, cmd.Name())
+		return nil
+	}
+	many := func(context.Context, []redis.Cmder) error { return nil }
+	set := func() redis.ProcessHook {
+		h.ProcessPipelineHook(many)
+		process := h.ProcessHook(one)
+		h.DialHook(func(context.Context, string, string) (net.Conn, error) { return nil, nil })
+		h.ProcessPipelineHook(many)
+		return process
+	}
+	root := set()
+	if err := root(ctx, redis.NewStatusCmd(ctx, "set", "k", "v")); err != nil {
+		t.Fatal(err)
+	}
+	tx := set()
+	if err := tx(ctx, redis.NewStatusCmd(ctx, "watch", "k")); err != nil || len(sent) != 2 {
+		t.Errorf("WATCH: %v; sent %v", err, sent)
+	}
+	h.Pin(fallback.Local)
+	if err := tx(ctx, redis.NewStatusCmd(ctx, "watch", "k")); !errors.Is(err, fallback.ErrPinned) || len(sent) != 2 {
+		t.Errorf("WATCH while local serves: %v; sent %v", err, sent)
+	}
+	if n := strings.Count(log.String(), "in an order that is not known"); n != 1 {
+		t.Errorf("%d lines, want 1:\n%s", n, log)
 	}
 }

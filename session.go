@@ -29,7 +29,10 @@ func (h *Hook) special(ctx context.Context, in *instance, next redis.ProcessHook
 		return h.onSession(ctx, in, next, cmd, class)
 	case !class.Any(command.Session):
 		return h.plainCall(ctx, &call{in: in, next: next, cmd: cmd, class: class, kept: class.Has(command.Admin)})
-	case command.Is(args, "watch") && !in.root.Load():
+	case command.Is(args, "watch") && h.unordered.Load() && h.Serving() == Local:
+		h.withheld.Add(1)
+		return h.era.Load().refusal()
+	case command.Is(args, "watch") && !in.root.Load() && !h.unordered.Load():
 		// Its EXEC could not be told from a stranger's. The caller's loop begins again.
 		return redis.TxFailedErr
 	}
@@ -43,6 +46,7 @@ func (h *Hook) begin(in *instance) error {
 			return err
 		}
 	}
+	h.checkOrder(in)
 	in.state.And(^fresh)
 	return nil
 }
