@@ -13,6 +13,10 @@
 // While the primary serves, a command passes through for the price of an atomic load, a look at its
 // name and a counter. Only a limit refusal, or a breaker that opens, trips; a refused command is then
 // replayed on local, a lost one only if running it twice is harmless by its name and arguments.
+//
+// A Watch runs whole on the server that serves; one that a switch meets ends in redis.TxFailedErr, so
+// that its caller's own loop begins again. A Conn moves with its SELECT and its name. Subscriptions are
+// heard on both servers all the time. A cursor of the other server is ErrRestartScan.
 package fallback
 
 import (
