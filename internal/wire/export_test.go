@@ -1,5 +1,7 @@
 package wire
 
+import "slices"
+
 // What is internal and takes bytes of strangers, for the tests.
 var (
 	ReplyLen    = replyLen
@@ -10,10 +12,6 @@ var (
 // it saw.
 func Request(pieces ...[]byte) (commands int64, ended bool) {
 	var p parser
-	for _, piece := range pieces {
-		if p.feed(piece) {
-			return p.commands, true
-		}
-	}
-	return p.commands, false
+	ended = slices.ContainsFunc(pieces, p.feed)
+	return p.commands, ended
 }
