@@ -51,7 +51,9 @@ func (h *Hook) checkHang(s *side) {
 		return
 	}
 	if s == &h.primary && e.undialed() { // left already, and that has been counted
-		s.conns.Kill(errHung)
+		if h.era.Load() == e {
+			s.conns.Kill(errHung)
+		}
 		return
 	}
 	s.failure(hungError(t.network))

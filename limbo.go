@@ -49,7 +49,7 @@ func (l *limbo) Write(p []byte) (int, error) {
 			return 0, errNotDialed
 		case strings.EqualFold(string(args[0]), "hello"):
 			l.replies = append(l.replies, "%1\r\n+server\r\n+none\r\n"...)
-		case setsUp(string(args[0])):
+		case setsUp(args):
 			l.replies = append(l.replies, "+OK\r\n"...)
 		default:
 			return 0, errNotDialed
@@ -57,10 +57,19 @@ func (l *limbo) Write(p []byte) (int, error) {
 	}
 }
 
-func setsUp(name string) bool {
-	switch strings.ToLower(name) {
-	case "auth", "client", "select", "readonly":
+// setsUp reports a command that a client sends on a new connection, and that is answered with OK.
+func setsUp(args [][]byte) bool {
+	switch strings.ToLower(string(args[0])) {
+	case "auth", "select", "readonly":
 		return true
+	case "client":
+		if len(args) < 2 {
+			return false
+		}
+		switch strings.ToLower(string(args[1])) {
+		case "setname", "setinfo", "maint_notifications", "tracking", "caching", "no-evict", "no-touch":
+			return true
+		}
 	}
 	return false
 }
