@@ -99,11 +99,9 @@ func TestBlockingCallsAreReplayed(t *testing.T) {
 			}
 			n := 0
 			for range 2 {
-				switch err := <-got; err { //nolint:errorlint // as go-redis returns it
-				case nil:
+				if err := <-got; err == nil {
 					n++
-				case redis.Nil:
-				default:
+				} else if !errors.Is(err, redis.Nil) {
 					t.Error(err)
 				}
 			}
