@@ -15,6 +15,11 @@ func (h *Hook) suspect(s *side, since time.Time) {
 	if alive.After(since) && time.Since(alive) < h.cfg.silence {
 		return
 	}
+	h.lookAt(s)
+}
+
+// lookAt checks a server beside its callers, unless somebody is at it.
+func (h *Hook) lookAt(s *side) {
 	if !s.checking.CompareAndSwap(false, true) {
 		return
 	}
@@ -22,6 +27,15 @@ func (h *Hook) suspect(s *side, since time.Time) {
 		defer s.checking.Store(false)
 		h.checkHang(s)
 	}()
+}
+
+// leftBehind ends what still waits on a primary that was left for an outage, if it is as dead as it seems
+// to be. Nobody else would look at a connection that blocks before its turn comes, which may be half a
+// minute; and where nothing was silent, but no new connection could be made, nobody would at all.
+func (h *Hook) leftBehind() {
+	if h.cfg.silence > 0 && h.primary.conns.Len() > 0 {
+		h.lookAt(&h.primary)
+	}
 }
 
 // checkHang tells a hung server from a slow one, and ends what hangs.
@@ -34,6 +48,12 @@ func (h *Hook) checkHang(s *side) {
 	e := h.era.Load()
 	if s.answersPing(t, h.cfg.pingTimeout) || s.conns.HeardSince(began) {
 		s.alive.Store(time.Now().UnixNano())
+		return
+	}
+	if s == &h.primary && e.undialed() { // left already, and that has been counted
+		if h.era.Load() == e {
+			s.conns.Kill(errHung)
+		}
 		return
 	}
 	s.failure(hungError(t.network))

@@ -3,6 +3,7 @@ package fallback_test
 import (
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,14 +16,20 @@ import (
 
 // ours counts goroutines that run code of this module.
 func ours() int {
-	buf := make([]byte, 1<<20)
+	buf := make([]byte, 4<<20)
 	n := 0
 	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-		if strings.Contains(stack, "fallback.(*Hook)") || strings.Contains(stack, "fallback.(*queue") {
+		if slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(stack, part) }) {
 			n++
 		}
 	}
 	return n
+}
+
+// parts of the module that may have a goroutine.
+var parts = []string{
+	"fallback.(*Hook)", "fallback.(*queue", "fallback.(*hub)", "fallback.(*listener)", "fallback.(*seat)",
+	"fallback.(*side)", "fallback.(*dialTarget)", "fallback.(*limbo)", "fallback.within", "internal/wire.",
 }
 
 // No goroutine stands idle: not while the primary serves, not while local does and probes wait.

@@ -109,9 +109,13 @@ func (h *Hook) setUpPipeline(ctx context.Context, next redis.ProcessPipelineHook
 	return err // as it is: see setUp
 }
 
-// passed sends a command to the primary, whoever serves. A refusal is a signal all the same.
+// passed sends a command to the primary, whoever serves. A refusal is a signal all the same. While the
+// primary is not even dialed, there is nobody to send it to: see limbo.
 func (h *Hook) passed(ctx context.Context, next redis.ProcessHook, cmd redis.Cmder) error {
 	e := h.era.Load()
+	if e.undialed() {
+		return h.plain(e, e.refusal())
+	}
 	err := next(ctx, cmd)
 	if err == nil {
 		return nil

@@ -109,11 +109,15 @@ func (h *Hook) trip(ctx context.Context, e *era, reason Reason, cause error) *er
 		sign = health.Refused
 	}
 	h.mu.Lock()
-	if next, ok := h.changeLocked(e, Local, reason, cause, false); ok {
+	next, ok := h.changeLocked(e, Local, reason, cause, false)
+	if ok {
 		h.scheduleProbeLocked(h.plan.Leave(next.since, sign))
 		h.trips.Add(1)
 	}
 	h.mu.Unlock()
+	if ok && reason == ReasonOutage {
+		h.leftBehind()
+	}
 	return h.era.Load()
 }
 

@@ -124,6 +124,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 func (c *Conn) readPlain(p []byte) (int, error) {
 	c.readMu.Lock()
 	defer c.readMu.Unlock()
+	if c.tap.Load() != nil {
+		return 0, nil // what there is to read belongs to the Subscriber
+	}
 	if len(c.pushed) > 0 {
 		n := copy(p, c.pushed)
 		c.pushed = c.pushed[n:]
@@ -167,6 +170,9 @@ func (c *Conn) read(p []byte) (int, error) {
 		if err := c.Conn.SetReadDeadline(c.sooner(now, wait)); err != nil {
 			return 0, c.reason(err)
 		}
+		if c.tap.Load() != nil { // its waking may just have been undone
+			return 0, nil
+		}
 	}
 }
 
@@ -178,7 +184,7 @@ func (c *Conn) firstReply(p []byte) {
 		}
 	}
 	if c.watch.Load() == unwatching {
-		c.unwatched(p[0] == '+')
+		c.unwatched(p)
 	}
 }
 
@@ -188,7 +194,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return t.write(p)
 	}
 	taken := c.taken.Swap(false)
-	if c.turn.Swap(false) {
+	replied := c.turn.Swap(false)
+	if replied {
 		if c.spent.Load() || (taken || c.asked.Load() == c.heard.Load()) && c.ended() {
 			if taken && c.killed.Load() == nil {
 				return 0, ErrStale
@@ -209,7 +216,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 			}
 		}
 	}
-	c.tx.sent(p)
+	c.tx.sent(p, !replied)
 	if len(p) >= bigWrite && c.set.Silence > 0 {
 		since := time.Now()
 		defer time.AfterFunc(c.set.Silence, func() { c.set.Silent(since) }).Stop()

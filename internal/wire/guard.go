@@ -31,6 +31,7 @@ type guard struct {
 
 	// The writer's side.
 	writing bool
+	alone   bool // MULTI was all that was written last
 	request parser
 	queued  atomic.Int64 // commands between MULTI and EXEC, when all is written; -1 before
 
@@ -44,13 +45,20 @@ type guard struct {
 	ran    bool   // and something ran all the same
 }
 
-// sent sees what is about to be written.
-func (g *guard) sent(p []byte) {
+// sent sees what is about to be written; more says that it goes on with a request. A MULTI whose
+// reply is read before more is written is one by hand: the replies behind it come one by one, and must not
+// be waited for together.
+func (g *guard) sent(p []byte, more bool) {
 	if !g.writing {
-		if !bytes.HasPrefix(p, multi) {
+		split := more && g.alone
+		g.alone = len(p) == len(multi) && bytes.HasPrefix(p, multi)
+		if !split && (g.alone || !bytes.HasPrefix(p, multi)) {
 			return
 		}
-		g.writing, g.request = true, parser{}
+		g.writing, g.alone, g.request = true, false, parser{}
+		if split {
+			g.request.commands = 1
+		}
 		g.queued.Store(-1)
 		g.watching.Store(true)
 	}
@@ -160,7 +168,7 @@ func (g *guard) settleExec(c *Conn, queued int64) {
 			return
 		}
 		c.executed(true)
-	case line[0] == '*', line[0] == '_', bytes.HasPrefix(line, []byte("-EXECABORT")):
+	case line[0] == '*', line[0] == '_', line[0] == '+' /* of DISCARD */, bytes.HasPrefix(line, []byte("-EXECABORT")):
 		c.executed(true)
 	case line[0] == '-':
 		// A server that refuses EXEC may leave the connection inside MULTI.

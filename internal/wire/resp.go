@@ -5,23 +5,23 @@ import (
 	"strconv"
 )
 
-// parser counts the commands of a request that is written piece by piece, up to EXEC.
+// parser counts the commands of a request that is written piece by piece, up to EXEC or DISCARD.
 type parser struct {
 	commands int64
 	line     []byte // of a header that is not whole yet
 	args     int64  // still to come of this command
 	alone    bool   // the command has one argument
 	body     int64  // bytes of the argument still to come, with its line end; 0 between arguments
-	name     []byte // the argument, while it may be "exec"
+	name     []byte // the argument, while it may be one of them
 }
 
-// feed takes the next piece, and reports that EXEC was in it.
+// feed takes the next piece, and reports that EXEC or DISCARD was in it.
 func (r *parser) feed(p []byte) bool {
 	for len(p) > 0 {
 		if r.body > 0 {
 			n := min(r.body, int64(len(p)))
-			if r.alone && len(r.name) < 8 {
-				r.name = append(r.name, p[:min(n, 8)]...)
+			if r.alone && len(r.name) < 16 {
+				r.name = append(r.name, p[:min(n, 16)]...)
 			}
 			p = p[n:]
 			if r.body -= n; r.body > 0 {
@@ -29,7 +29,7 @@ func (r *parser) feed(p []byte) bool {
 			}
 			if r.args--; r.args == 0 {
 				r.commands++
-				if r.alone && bytes.EqualFold(r.name, []byte("exec\r\n")) {
+				if r.alone && (bytes.EqualFold(r.name, []byte("exec\r\n")) || bytes.EqualFold(r.name, []byte("discard\r\n"))) {
 					return true
 				}
 			}

@@ -73,9 +73,9 @@ func (c *Conn) tapInto(s Subscriber) {
 // listen reads what the server says until its side ends.
 func (c *Conn) listen(t *tap) {
 	c.readMu.Lock() // when the reader that was woken has left
-	defer c.readMu.Unlock()
 	in := c.pushed
 	c.pushed = nil
+	c.readMu.Unlock() // or one that has just missed the tap would wait here, for ever
 	buf := make([]byte, 16<<10)
 	for {
 		for len(in) > 0 {
@@ -117,10 +117,12 @@ func (c *Conn) hear(p []byte) (int, error) {
 			c.set.quiet.Store(0)
 			return n, nil
 		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) || wait <= 0 || c.killed.Load() != nil {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || c.killed.Load() != nil {
 			return 0, err
 		}
-		c.set.Silent(now)
+		if wait > 0 { // else it was the deadline of a reader who had not seen the tap yet
+			c.set.Silent(now)
+		}
 	}
 }
 
@@ -277,7 +279,7 @@ func Elements(b []byte) [][]byte {
 		}
 		n, isLen := length(line)
 		switch {
-		case line[0] == '$' && isLen && n >= 0 && int(n)+2 <= len(body):
+		case line[0] == '$' && isLen && n >= 0 && n <= int64(len(body)-2):
 			out, rest = append(out, body[:n]), body[n+2:]
 		case line[0] == '$' || line[0] == '_':
 			out, rest = append(out, nil), body

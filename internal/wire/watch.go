@@ -2,29 +2,34 @@ package wire
 
 import "bytes"
 
-// What WATCH has left on a connection.
+// What WATCH, or a MULTI by hand, has left on a connection.
 const (
 	unwatched  int32 = iota
-	watching         // keys are watched
-	unwatching       // UNWATCH, or DISCARD, is on its way
+	watching         // keys are watched, or commands queued
+	unwatching       // UNWATCH, DISCARD, or an EXEC by hand, is on its way
 )
 
 // request sees the beginning of a request. A WATCH that stays behind on a pooled connection makes the
-// transaction of a stranger fail, so it is known here who has one.
+// transaction of a stranger fail, and a MULTI swallows his commands, so it is known here who has one. A
+// MULTI that more is written with is the guard's.
 func (c *Conn) request(p []byte) {
 	switch name := RequestName(p); {
-	case len(name) == 5 && bytes.EqualFold(name, []byte("watch")):
+	case len(name) == 5 && bytes.EqualFold(name, []byte("watch")),
+		len(name) == 5 && len(p) == len(multi) && bytes.EqualFold(name, []byte("multi")):
 		c.watch.Store(watching)
-	case len(name) == 7 && (bytes.EqualFold(name, []byte("unwatch")) || bytes.EqualFold(name, []byte("discard"))):
+	case len(name) == 7 && (bytes.EqualFold(name, []byte("unwatch")) || bytes.EqualFold(name, []byte("discard"))),
+		len(name) == 4 && bytes.EqualFold(name, []byte("exec")):
 		c.watch.CompareAndSwap(watching, unwatching)
 	}
 }
 
-// unwatched sees the reply to UNWATCH. One that was refused left the keys watched.
-func (c *Conn) unwatched(ok bool) {
-	if ok {
+// unwatched sees the first of the reply to UNWATCH, DISCARD or EXEC. One that was refused left what there
+// was.
+func (c *Conn) unwatched(reply []byte) {
+	switch ok := bytes.HasPrefix(reply, []byte("-EXECABORT")); {
+	case ok, reply[0] == '+', reply[0] == '*', reply[0] == '_':
 		c.watch.Store(unwatched)
-	} else {
+	default:
 		c.spent.Store(true)
 	}
 }
