@@ -174,7 +174,10 @@ func (s *seat) dressPrimary(ctx context.Context, next redis.ProcessHook) error {
 // arm begins to watch, or a transaction by hand, on the server that serves.
 func (h *Hook) arm(ctx context.Context, e *era, s *seat, next redis.ProcessHook, cmd redis.Cmder, class command.Class) error {
 	if s.armed && (s.term != e.term || s.aborted) {
-		s.abort()
+		if s.abort(); !s.told {
+			s.told = true
+			return redis.TxFailedErr // what was watched before is not, on this server
+		}
 		s.armed = false
 	}
 	again := s.armed // a further WATCH: on the same connection, or not at all
@@ -199,6 +202,7 @@ func (h *Hook) arm(ctx context.Context, e *era, s *seat, next redis.ProcessHook,
 			return f.err
 		case again:
 			s.abort()
+			s.told = true
 			return redis.TxFailedErr
 		}
 		cmd.SetErr(nil)
@@ -223,6 +227,7 @@ func (h *Hook) armed(ctx context.Context, e *era, s *seat, next redis.ProcessHoo
 	ends := lets || command.Is(args, "exec")
 	if s.term != e.term || s.aborted {
 		s.abort()
+		s.told = true
 		if ends {
 			s.disarm()
 		}
@@ -284,6 +289,7 @@ func (h *Hook) armedOnPrimary(ctx context.Context, e *era, s *seat, next redis.P
 	cur := h.hear(ctx, e, f)
 	if f.again && cur.term != s.term || f.again && f.now {
 		s.abort()
+		s.told = true
 		return redis.TxFailedErr
 	}
 	return f.err
@@ -330,7 +336,7 @@ func (s *seat) process(ctx context.Context, cmd redis.Cmder, twice, clean bool) 
 // broken sees the end of the connection of local.
 func (s *seat) broken() {
 	if s.armed && s.on == Local {
-		s.aborted = true
+		s.aborted, s.told = true, true
 	}
 	s.clean = false // there is nobody to tell
 	s.release()

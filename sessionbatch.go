@@ -75,6 +75,7 @@ func (h *Hook) armedBatch(ctx context.Context, e *era, b *batch) error {
 	s := b.seat
 	if s.term != e.term || s.aborted {
 		s.abort()
+		s.told = true
 		if b.tx {
 			s.disarm()
 		}
@@ -112,6 +113,7 @@ func (h *Hook) armedBatchOnPrimary(ctx context.Context, e *era, b *batch) error 
 	}
 	if refused || b.tx && (unwritten || w.now) {
 		s.abort()
+		s.told = true
 		return h.failBatch(b, redis.TxFailedErr)
 	}
 	return h.finish(e, b, err)
