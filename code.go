@@ -44,11 +44,14 @@ const mostCode = 16 << 20
 
 // learn remembers the body of a script.
 func (l *library) learn(body any) *script {
+	text, ok := body.(string)
+	if !ok {
+		return nil // nor could []byte be looked up
+	}
 	if s, ok := l.bodies.Load(body); ok {
 		return s.(*script)
 	}
-	text, ok := body.(string)
-	if !ok || l.bytes.Add(int64(len(text))) > mostCode {
+	if l.bytes.Add(int64(len(text))) > mostCode {
 		return nil
 	}
 	s := &script{body: body}

@@ -73,6 +73,22 @@ func TestScriptsTravel(t *testing.T) {
 	}
 }
 
+// A script may come as bytes, as any argument may.
+func TestScriptsOfBytes(t *testing.T) {
+	t.Parallel()
+	s := newRealServers(t)
+	if v, err := s.rdb.Do(ctx, "EVAL", []byte("return 'b'"), 0).Text(); v != "b" || err != nil {
+		t.Errorf("EVAL: %q, %v", v, err)
+	}
+	cmds, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.Do(ctx, "EVAL", []byte("return 'b'"), 0)
+		return nil
+	})
+	if err != nil || cmds[0].(*redis.Cmd).Val() != "b" {
+		t.Errorf("EVAL in a pipeline: %v, %v", cmds, err)
+	}
+}
+
 // A library that is loaded on one server is there on the other.
 func TestFunctionsTravel(t *testing.T) {
 	t.Parallel()
