@@ -209,6 +209,23 @@ func (h *Hook) runCode(ctx context.Context, c call) error {
 	return nil
 }
 
+// withCode returns a command of a transaction under WATCH, where there is no second attempt, with the
+// script that the server may not have. Local gets the libraries first.
+func (h *Hook) withCode(ctx context.Context, on Backend, cmd redis.Cmder, class command.Class) redis.Cmder {
+	if !class.Has(command.Code) {
+		return cmd
+	}
+	s := h.code.script(cmd.Args()) // remembers it
+	switch {
+	case on == Local:
+		h.code.carry(ctx, Local, h.local.Process)
+		return h.code.withBody(cmd)
+	case s != nil && s.localOnly.Load():
+		return h.code.withBody(cmd)
+	}
+	return cmd
+}
+
 // functionsChanged sees FUNCTION LOAD and DELETE, which travel to the other server.
 func (h *Hook) functionsChanged(args []any, by Backend) {
 	sub, last := args[1:], args[len(args)-1]

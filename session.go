@@ -241,13 +241,13 @@ func (h *Hook) armed(ctx context.Context, e *era, s *seat, next redis.ProcessHoo
 	}
 	var err error
 	if s.on == Primary {
-		err = h.armedOnPrimary(ctx, e, s, next, cmd, class)
+		err = h.armedOnPrimary(ctx, e, s, next, h.withCode(ctx, Primary, cmd, class), class)
 	} else {
 		if h.primaryOnly(ctx, cmd) {
 			h.withheld.Add(1)
 			return e.refusal()
 		}
-		err = h.onSeat(ctx, e, s, cmd, class, true)
+		err = h.onSeat(ctx, e, s, h.withCode(ctx, Local, cmd, class), class, true)
 	}
 	if err == nil && !ends {
 		s.dress.changes(args)

@@ -97,7 +97,7 @@ func (h *Hook) armedBatch(ctx context.Context, e *era, b *batch) error {
 // transaction; one that may have run is its own error.
 func (h *Hook) armedBatchOnPrimary(ctx context.Context, e *era, b *batch) error {
 	s := b.seat
-	err, unwritten := b.send(ctx, b.inner())
+	err, unwritten := b.send(ctx, b.restore(&h.code, b.inner()))
 	if err == nil && !b.raw {
 		h.primary.answered(len(b.inner()))
 		return nil
