@@ -23,7 +23,7 @@ func (h *Hook) special(ctx context.Context, in *instance, next redis.ProcessHook
 	switch {
 	case in.is(handshake):
 		return h.setUp(ctx, next, cmd)
-	case in.is(seated), class.Any(command.Session) && in.session():
+	case in.is(seated), class.Any(command.Session) && in.session() && !harmlessClient(args):
 		return h.onSession(ctx, in, next, cmd, class)
 	case !class.Any(command.Session):
 		return h.plainCall(ctx, call{in: in, next: next, cmd: cmd, class: class, kept: class.Has(command.Admin)})

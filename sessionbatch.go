@@ -63,7 +63,7 @@ func movesAlong(args []any) bool { return command.Is(args, "select") || isClient
 // holdsSession reports whether a batch has something in it that belongs to one connection.
 func (b *batch) holdsSession() bool {
 	for _, cmd := range b.inner() {
-		if command.Of(cmd.Args()).Any(command.Session) {
+		if args := cmd.Args(); command.Of(args).Any(command.Session) && !harmlessClient(args) {
 			return true
 		}
 	}
