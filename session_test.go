@@ -111,6 +111,26 @@ func TestWatchMetByATrip(t *testing.T) {
 	}
 }
 
+// A Conn does not outlive its connection. That is go-redis' own, and says nothing of the primary.
+func TestADeadConnCountsForNobody(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	c := p.rdb.Conn()
+	defer c.Close()
+	c.Ping(ctx)
+	p.primary.Cut()
+	for range 5 {
+		if err := c.Incr(ctx, "n").Err(); !errors.Is(err, io.EOF) {
+			t.Errorf("on a connection that has ended: %v, want EOF", err)
+		}
+	}
+	p.serves(t, fallback.Primary)
+	p.h.Pin(fallback.Local)
+	if n, err := c.Incr(ctx, "n").Result(); n != 1 || err != nil {
+		t.Errorf("while local serves: %d, %v", n, err)
+	}
+}
+
 // Law 4: what was watched before a switch is not watched after it, so a further WATCH fails.
 func TestFurtherWatchAfterASwitch(t *testing.T) {
 	t.Parallel()
