@@ -389,8 +389,8 @@ func (b *hub) message(e *ear, m *redis.Message) {
 	default:
 		t, frame = topic{channelTopic, m.Channel}, array("message", m.Channel, m.Payload)
 	}
-	if b.h.era.Load().serving != Local && strings.HasPrefix(m.Channel, keyEvents) {
-		return
+	if b.h.era.Load().serving != Local && (strings.HasPrefix(m.Channel, keyEvents) || b.h.sameServer.Load()) {
+		return // the connection to the primary says it as well, or it is nobody's business
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

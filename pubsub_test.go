@@ -307,3 +307,20 @@ func TestSubscribeByHandOnThePool(t *testing.T) {
 		}
 	}
 }
+
+// A program whose two URLs lead to one server hears each message once.
+func TestSubscribersOfOneServer(t *testing.T) {
+	t.Parallel()
+	s := fallbacktest.Run(t)
+	p := pairOf(t, s, s, nil)
+	ps := p.rdb.Subscribe(ctx, "c")
+	defer ps.Close()
+	confirmed(t, ps)
+	ch := ps.Channel()
+	eventually(t, "local to listen", func() bool { return s.Data().PubSubNumSub("c")["c"] == 2 && p.h.Status().SameServer })
+	publish(t, s, "c", "once")
+	if got := heard(t, ch); got != "once" {
+		t.Errorf("heard %q", got)
+	}
+	hearsNothing(t, ch)
+}
