@@ -106,3 +106,30 @@ func TestScanThatTrips(t *testing.T) {
 		t.Errorf("%d keys, %v", n, iter.Err())
 	}
 }
+
+// A scan of everything is not forgotten for the many small ones that come between.
+func TestManyShortScansForgetNothing(t *testing.T) {
+	t.Parallel()
+	s := newRealServers(t)
+	s.h.Pin(fallback.Local)
+	for i := range 500 {
+		s.back.Set(ctx, fmt.Sprint(i), 1, 0)
+	}
+	_, n, err := s.rdb.Scan(ctx, 0, "", 10).Result()
+	if err != nil || n == 0 {
+		t.Fatalf("SCAN: cursor %d, %v", n, err)
+	}
+	for batch := range 70 {
+		if _, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for i := range 1000 {
+				pipe.HScan(ctx, fmt.Sprint("hash", batch, " ", i), 0, "", 10)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.rdb.Scan(ctx, n, "", 10).Err(); err != nil {
+		t.Errorf("SCAN after 70,000 HSCANs that ended at once: %v", err)
+	}
+}
