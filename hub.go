@@ -328,9 +328,11 @@ func (b *hub) hear(e *ear) {
 			return
 		}
 		if err != nil {
-			b.mu.Lock()
-			clear(e.live)
-			b.mu.Unlock()
+			if !isReply(err) { // which is to one SUBSCRIBE; the others stand
+				b.mu.Lock()
+				clear(e.live)
+				b.mu.Unlock()
+			}
 			era := b.h.era.Load()
 			if era.serving == Local {
 				wait = min(wait, time.Second)

@@ -324,3 +324,27 @@ func TestSubscribersOfOneServer(t *testing.T) {
 	}
 	hearsNothing(t, ch)
 }
+
+// A channel that local does not let its user listen to leaves the others alone.
+func TestAChannelDeniedOnLocal(t *testing.T) {
+	t.Parallel()
+	s := newRealServers(t)
+	if err := s.back.Do(ctx, "ACL", "SETUSER", "default", "resetchannels", "&open").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, channel := range []string{"open", "denied"} {
+		ps := s.rdb.Subscribe(ctx, channel)
+		defer ps.Close()
+		confirmed(t, ps)
+		eventually(t, "open to be heard on local", func() bool { return s.back.PubSubNumSub(ctx, "open").Val()["open"] == 1 })
+	}
+	eventually(t, "the denial", func() bool {
+		log, _ := s.back.Do(ctx, "ACL", "LOG").Slice()
+		return len(log) > 0
+	})
+	time.Sleep(20 * time.Millisecond)
+	s.h.Pin(fallback.Local)
+	ps := s.rdb.Subscribe(ctx, "open")
+	defer ps.Close()
+	confirmed(t, ps)
+}
