@@ -239,6 +239,9 @@ func (h *Hook) armed(ctx context.Context, e *era, s *seat, next redis.ProcessHoo
 	if class.Has(command.Admin) && s.on == Local {
 		return h.passed(ctx, next, cmd)
 	}
+	if e.foreign(class, cmd) {
+		return ErrRestartScan
+	}
 	var err error
 	if s.on == Primary {
 		err = h.armedOnPrimary(ctx, e, s, next, h.withCode(ctx, Primary, cmd, class), class)
@@ -251,6 +254,7 @@ func (h *Hook) armed(ctx context.Context, e *era, s *seat, next redis.ProcessHoo
 	}
 	if err == nil && !ends {
 		s.dress.changes(args)
+		e.remember(class, cmd)
 	}
 	if lets || ends && endsWatch(err) {
 		s.disarm()

@@ -97,12 +97,18 @@ func (h *Hook) armedBatch(ctx context.Context, e *era, b *batch) error {
 // transaction; one that may have run is its own error.
 func (h *Hook) armedBatchOnPrimary(ctx context.Context, e *era, b *batch) error {
 	s := b.seat
-	err, unwritten := b.send(ctx, b.restore(&h.code, b.inner()))
-	if err == nil && !b.raw {
-		h.primary.answered(len(b.inner()))
-		return nil
+	part := h.dropForeign(e, b, b.inner())
+	if len(part) == 0 {
+		return firstErr(b.cmds)
 	}
-	w := h.weigh(e, b, b.inner(), err, unwritten)
+	part = b.restore(&h.code, part)
+	err, unwritten := b.send(ctx, part)
+	if err == nil && !b.raw {
+		h.primary.answered(len(part))
+		e.rememberAll(part)
+		return firstErr(b.cmds) // of what was not sent
+	}
+	w := h.weigh(e, b, part, err, unwritten)
 	cur := h.hear(ctx, e, w.fault)
 	refused := w.again && cur.term != s.term
 	if b.tx && redis.IsExecAbortError(err) && w.verdict == Limit {
@@ -122,7 +128,7 @@ func (h *Hook) armedBatchOnPrimary(ctx context.Context, e *era, b *batch) error 
 // armedBatchOnLocal sends it once, on the session's own connection of local.
 func (h *Hook) armedBatchOnLocal(ctx context.Context, e *era, b *batch) error {
 	part := h.withhold(ctx, e, b, b.inner())
-	if len(part) == 0 {
+	if part = h.dropForeign(e, b, part); len(part) == 0 {
 		return h.finish(e, b, nil)
 	}
 	return h.answerBatch(ctx, e, b, part)
