@@ -325,18 +325,24 @@ func (l *listener) Gone(err error) {
 		if over || e.serving == Local {
 			return // the return will see to it
 		}
-		err := h.primary.reachable(h.cfg.probeTimeout)
-		if err == nil || h.down.Load() {
+		// A server that is dying still takes connections for a moment.
+		t := h.primary.dialed.Load()
+		up := t != nil && h.primary.answersPing(t, h.cfg.probeTimeout)
+		cur := h.era.Load()
+		switch {
+		case cur != e:
+			continue
+		case up, h.down.Load():
 			if l.catchUp() {
 				l.hub.depart(l)
 				l.conn.End(io.EOF)
 			}
 			return
 		}
-		cur := h.era.Load()
-		if cur == e {
-			cur = h.primaryFailed(context.Background(), e, err)
+		if dial := h.primary.reachable(h.cfg.probeTimeout); dial != nil {
+			err = dial
 		}
+		cur = h.primaryFailed(context.Background(), e, err)
 		_ = pause(context.Background(), cur, wait)
 	}
 }
