@@ -44,11 +44,14 @@ const mostCode = 16 << 20
 
 // learn remembers the body of a script.
 func (l *library) learn(body any) *script {
+	text, ok := body.(string)
+	if !ok {
+		return nil // nor could []byte be looked up
+	}
 	if s, ok := l.bodies.Load(body); ok {
 		return s.(*script)
 	}
-	text, ok := body.(string)
-	if !ok || l.bytes.Add(int64(len(text))) > mostCode {
+	if l.bytes.Add(int64(len(text))) > mostCode {
 		return nil
 	}
 	s := &script{body: body}
@@ -204,6 +207,23 @@ func (h *Hook) runCode(ctx context.Context, c *call) error {
 		h.functionsChanged(args, by)
 	}
 	return nil
+}
+
+// withCode returns a command of a transaction under WATCH, where there is no second attempt, with the
+// script that the server may not have. Local gets the libraries first.
+func (h *Hook) withCode(ctx context.Context, on Backend, cmd redis.Cmder, class command.Class) redis.Cmder {
+	if !class.Has(command.Code) {
+		return cmd
+	}
+	s := h.code.script(cmd.Args()) // remembers it
+	switch {
+	case on == Local:
+		h.code.carry(ctx, Local, h.local.Process)
+		return h.code.withBody(cmd)
+	case s != nil && s.localOnly.Load():
+		return h.code.withBody(cmd)
+	}
+	return cmd
 }
 
 // functionsChanged sees FUNCTION LOAD and DELETE, which travel to the other server.

@@ -73,6 +73,51 @@ func TestScriptsTravel(t *testing.T) {
 	}
 }
 
+// Under WATCH too.
+func TestScriptsTravelIntoATransaction(t *testing.T) {
+	t.Parallel()
+	for from, to := range map[fallback.Backend]fallback.Backend{fallback.Primary: fallback.Local, fallback.Local: fallback.Primary} {
+		s := newRealServers(t)
+		s.h.Pin(from)
+		hash := s.rdb.ScriptLoad(ctx, "return 'here'").Val()
+		s.h.Pin(to)
+		if err := s.rdb.Watch(ctx, func(tx *redis.Tx) error {
+			if v, err := tx.EvalSha(ctx, hash, []string{"n"}).Text(); v != "here" || err != nil {
+				t.Errorf("to %v: EVALSHA %q, %v", to, v, err)
+			}
+			s.primary.Client(t).ScriptFlush(ctx)
+			s.back.ScriptFlush(ctx)
+			cmds, err := tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+				pipe.Incr(ctx, "n")
+				pipe.EvalSha(ctx, hash, []string{"n"})
+				return nil
+			})
+			if err == nil && cmds[1].(*redis.Cmd).Val() != "here" {
+				t.Errorf("to %v: EVALSHA in EXEC: %v", to, cmds)
+			}
+			return err
+		}, "n"); err != nil {
+			t.Errorf("to %v: %v", to, err)
+		}
+	}
+}
+
+// A script may come as bytes, as any argument may.
+func TestScriptsOfBytes(t *testing.T) {
+	t.Parallel()
+	s := newRealServers(t)
+	if v, err := s.rdb.Do(ctx, "EVAL", []byte("return 'b'"), 0).Text(); v != "b" || err != nil {
+		t.Errorf("EVAL: %q, %v", v, err)
+	}
+	cmds, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.Do(ctx, "EVAL", []byte("return 'b'"), 0)
+		return nil
+	})
+	if err != nil || cmds[0].(*redis.Cmd).Val() != "b" {
+		t.Errorf("EVAL in a pipeline: %v, %v", cmds, err)
+	}
+}
+
 // A library that is loaded on one server is there on the other.
 func TestFunctionsTravel(t *testing.T) {
 	t.Parallel()

@@ -114,7 +114,7 @@ func (e *era) remember(class command.Class, cmd redis.Cmder) {
 		return
 	}
 	k, ok := cursorOf(cmd.Args())
-	if n, given := cursorFrom(cmd); ok && given {
+	if n, given := cursorFrom(cmd); ok && given && n != 0 { // 0 is the end, and nobody goes on from there
 		k.n = n
 		e.cursors.put(k)
 	}

@@ -106,3 +106,83 @@ func TestScanThatTrips(t *testing.T) {
 		t.Errorf("%d keys, %v", n, iter.Err())
 	}
 }
+
+// A scan of everything is not forgotten for the many small ones that come between.
+func TestManyShortScansForgetNothing(t *testing.T) {
+	t.Parallel()
+	s := newRealServers(t)
+	s.h.Pin(fallback.Local)
+	for i := range 500 {
+		s.back.Set(ctx, fmt.Sprint(i), 1, 0)
+	}
+	_, n, err := s.rdb.Scan(ctx, 0, "", 10).Result()
+	if err != nil || n == 0 {
+		t.Fatalf("SCAN: cursor %d, %v", n, err)
+	}
+	for batch := range 70 {
+		if _, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for i := range 1000 {
+				pipe.HScan(ctx, fmt.Sprint("hash", batch, " ", i), 0, "", 10)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.rdb.Scan(ctx, n, "", 10).Err(); err != nil {
+		t.Errorf("SCAN after 70,000 HSCANs that ended at once: %v", err)
+	}
+}
+
+// Under WATCH too, and a cursor that was given there goes on elsewhere.
+func TestScanUnderWatch(t *testing.T) {
+	t.Parallel()
+	s := newRealServers(t)
+	for _, rdb := range []*redis.Client{s.primary.Client(t), s.back} {
+		pipe := rdb.Pipeline()
+		for i := range 1000 {
+			pipe.SAdd(ctx, "set", fmt.Sprint("member", i))
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scan := func(from uint64) (n uint64) {
+		t.Helper()
+		if err := s.rdb.Watch(ctx, func(tx *redis.Tx) error {
+			var err error
+			_, n, err = tx.SScan(ctx, "set", from, "", 10).Result()
+			return err
+		}, "set"); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for _, to := range []fallback.Backend{fallback.Local, fallback.Primary} {
+		n := scan(scan(0))
+		if err := s.rdb.SScan(ctx, "set", n, "", 10).Err(); err != nil {
+			t.Errorf("a cursor of a Watch, outside: %v", err)
+		}
+		s.h.Pin(to)
+		if err := s.rdb.Watch(ctx, func(tx *redis.Tx) error {
+			if err := tx.SScan(ctx, "set", n, "", 10).Err(); !errors.Is(err, fallback.ErrRestartScan) {
+				t.Errorf("to %v, in a Watch: %v", to, err)
+			}
+			cmds, err := tx.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+				pipe.SScan(ctx, "set", n, "", 10)
+				pipe.Set(ctx, "beside", to.String(), 0)
+				return nil
+			})
+			if !errors.Is(err, fallback.ErrRestartScan) || cmds[1].Err() != nil {
+				t.Errorf("to %v, in a pipeline of a Watch: %v, %v", to, err, cmds)
+			}
+			_, err = tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+				pipe.SScan(ctx, "set", n, "", 10)
+				return nil
+			})
+			return err
+		}, "set"); !errors.Is(err, fallback.ErrRestartScan) {
+			t.Errorf("to %v, in its transaction: %v", to, err)
+		}
+	}
+}

@@ -328,9 +328,11 @@ func (b *hub) hear(e *ear) {
 			return
 		}
 		if err != nil {
-			b.mu.Lock()
-			clear(e.live)
-			b.mu.Unlock()
+			if !isReply(err) { // which is to one SUBSCRIBE; the others stand
+				b.mu.Lock()
+				clear(e.live)
+				b.mu.Unlock()
+			}
 			era := b.h.era.Load()
 			if era.serving == Local {
 				wait = min(wait, time.Second)
@@ -389,8 +391,8 @@ func (b *hub) message(e *ear, m *redis.Message) {
 	default:
 		t, frame = topic{channelTopic, m.Channel}, array("message", m.Channel, m.Payload)
 	}
-	if b.h.era.Load().serving != Local && strings.HasPrefix(m.Channel, keyEvents) {
-		return
+	if b.h.era.Load().serving != Local && (strings.HasPrefix(m.Channel, keyEvents) || b.h.sameServer.Load()) {
+		return // the connection to the primary says it as well, or it is nobody's business
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/redis-fallback/fallback/internal/wire"
@@ -109,6 +110,10 @@ func (l *limbo) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return nil
 }
+
+// SyscallConn refuses, as on a connection that has ended: the pool asks for it when it hands out a
+// connection that was idle, and then closes this one.
+func (*limbo) SyscallConn() (syscall.RawConn, error) { return nil, errNotDialed }
 
 func (l *limbo) SetReadDeadline(t time.Time) error {
 	l.mu.Lock()

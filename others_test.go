@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis-fallback/fallback"
 	"github.com/redis/go-redis/v9"
@@ -160,5 +162,30 @@ func TestHookAfterOursMeetsAWrapper(t *testing.T) {
 	p.rdb.Get(ctx, "n")
 	if bare, seen := types["incr"]; bare || !seen || !types["get"] {
 		t.Errorf("as they are: %v; tell docs/go-redis.md", types)
+	}
+}
+
+// A hook that comes later has all closures built anew, and whose they are is not known before a
+// connection is made through them. A look at a connection does not make a Conn of a client, all of whose
+// commands would then wait for each other.
+func TestHookAddedToAWarmClient(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	var warm sync.WaitGroup
+	for range 3 {
+		warm.Go(func() { p.rdb.BLPop(ctx, time.Second, "none") })
+	}
+	warm.Wait()
+	p.rdb.AddHook(&builders{})
+	p.rdb.Do(ctx, "CLIENT", "GETNAME")
+	popped := make(chan error, 1)
+	began := time.Now()
+	go func() { popped <- p.rdb.BLPop(ctx, 3*time.Second, "list").Err() }()
+	time.Sleep(50 * time.Millisecond)
+	if err := p.rdb.LPush(ctx, "list", 1).Err(); err != nil {
+		t.Error(err)
+	}
+	if err := <-popped; err != nil || time.Since(began) > 2*time.Second {
+		t.Errorf("BLPOP beside LPUSH took %v: %v", time.Since(began), err)
 	}
 }

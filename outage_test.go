@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/redis-fallback/fallback"
+	"github.com/redis-fallback/fallback/fallbacktest"
 	"github.com/redis-fallback/fallback/internal/redistest"
 	"github.com/redis/go-redis/v9"
 )
@@ -306,4 +307,25 @@ func newRealServers(t *testing.T, opts ...fallback.Option) *realServers {
 		_ = s.rdb.Close()
 	})
 	return s
+}
+
+// What fills the pool up in an outage leads nowhere: a probe is not given it, nor is, after the return,
+// a command.
+func TestMinIdleConnsInAnOutage(t *testing.T) {
+	t.Parallel()
+	p := pairOf(t, fallbacktest.Run(t), fallbacktest.Run(t), func(o *redis.Options) { o.MinIdleConns, o.PoolSize = 3, 3 })
+	eventually(t, "the pool to be full", func() bool { return p.primary.Connections() == 3 })
+	p.primary.Stop()
+	eventually(t, "the trip", func() bool { p.rdb.Get(ctx, "k"); return p.h.Serving() == fallback.Local })
+	eventually(t, "the pool to be full again", func() bool { s := p.rdb.PoolStats(); return s.IdleConns == 3 && s.TotalConns == 3 })
+	if err := p.primary.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.h.Probe(ctx); err != nil {
+		t.Errorf("the first probe: %v", err)
+	}
+	p.h.Pin(fallback.Primary)
+	if err := add(p.rdb, "n", nil); err != nil {
+		t.Errorf("a Watch: %v", err)
+	}
 }

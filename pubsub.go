@@ -330,17 +330,18 @@ func (l *listener) Gone(err error) {
 			return // the return will see to it
 		}
 		err := h.primary.lives(h.cfg.probeTimeout)
-		if err == nil || h.down.Load() {
+		cur := h.era.Load()
+		switch {
+		case cur != e:
+			continue
+		case err == nil, h.down.Load():
 			if l.catchUp() {
 				l.hub.depart(l)
 				l.conn.End(io.EOF)
 			}
 			return
 		}
-		cur := h.era.Load()
-		if cur == e {
-			cur = h.primaryFailed(context.Background(), e, err)
-		}
+		cur = h.primaryFailed(context.Background(), e, err)
 		_ = pause(context.Background(), cur, wait)
 	}
 }

@@ -307,3 +307,44 @@ func TestSubscribeByHandOnThePool(t *testing.T) {
 		}
 	}
 }
+
+// A program whose two URLs lead to one server hears each message once.
+func TestSubscribersOfOneServer(t *testing.T) {
+	t.Parallel()
+	s := fallbacktest.Run(t)
+	p := pairOf(t, s, s, nil)
+	ps := p.rdb.Subscribe(ctx, "c")
+	defer ps.Close()
+	confirmed(t, ps)
+	ch := ps.Channel()
+	eventually(t, "local to listen", func() bool { return s.Data().PubSubNumSub("c")["c"] == 2 && p.h.Status().SameServer })
+	publish(t, s, "c", "once")
+	if got := heard(t, ch); got != "once" {
+		t.Errorf("heard %q", got)
+	}
+	hearsNothing(t, ch)
+}
+
+// A channel that local does not let its user listen to leaves the others alone.
+func TestAChannelDeniedOnLocal(t *testing.T) {
+	t.Parallel()
+	s := newRealServers(t)
+	if err := s.back.Do(ctx, "ACL", "SETUSER", "default", "resetchannels", "&open").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, channel := range []string{"open", "denied"} {
+		ps := s.rdb.Subscribe(ctx, channel)
+		defer ps.Close()
+		confirmed(t, ps)
+		eventually(t, "open to be heard on local", func() bool { return s.back.PubSubNumSub(ctx, "open").Val()["open"] == 1 })
+	}
+	eventually(t, "the denial", func() bool {
+		log, _ := s.back.Do(ctx, "ACL", "LOG").Slice()
+		return len(log) > 0
+	})
+	time.Sleep(20 * time.Millisecond)
+	s.h.Pin(fallback.Local)
+	ps := s.rdb.Subscribe(ctx, "open")
+	defer ps.Close()
+	confirmed(t, ps)
+}

@@ -30,6 +30,7 @@ type seat struct {
 	on      Backend    // where
 	term    uint64     // in which of its terms
 	aborted bool       // a switch came between: nothing of this transaction may run any more
+	told    bool       // and its caller has been told
 	fixed   bool       // in a state that cannot be carried over: it stays on the primary
 	dress   dress      // what the connection in use is to look like
 	worn    dress      // what the primary's looks like
@@ -54,12 +55,12 @@ func (s *seat) dropped() {
 }
 
 func (s *seat) arm(on Backend, term uint64) {
-	s.armed, s.aborted, s.on, s.term = true, false, on, term
+	s.armed, s.aborted, s.told, s.on, s.term = true, false, false, on, term
 }
 
 // disarm ends a transaction. A connection that was taken for it alone goes back.
 func (s *seat) disarm() {
-	s.armed, s.aborted = false, false
+	s.armed, s.aborted, s.told = false, false, false
 	if !s.dress.changed {
 		s.release()
 	}

@@ -25,7 +25,7 @@ func (h *Hook) special(ctx context.Context, in *instance, next redis.ProcessHook
 	switch {
 	case in.is(handshake):
 		return h.setUp(ctx, next, cmd)
-	case in.is(seated), class.Any(command.Session) && in.session():
+	case in.is(seated), class.Any(command.Session) && in.session() && !harmlessClient(args):
 		return h.onSession(ctx, in, next, cmd, class)
 	case !class.Any(command.Session):
 		return h.plainCall(ctx, &call{in: in, next: next, cmd: cmd, class: class, kept: class.Has(command.Admin)})
@@ -201,7 +201,10 @@ func (s *seat) dressPrimary(ctx context.Context, next redis.ProcessHook) error {
 // arm begins to watch, or a transaction by hand, on the server that serves.
 func (h *Hook) arm(ctx context.Context, e *era, s *seat, next redis.ProcessHook, cmd redis.Cmder, class command.Class) error {
 	if s.armed && (s.term != e.term || s.aborted) {
-		s.abort()
+		if s.abort(); !s.told {
+			s.told = true
+			return redis.TxFailedErr // what was watched before is not, on this server
+		}
 		s.armed = false
 	}
 	again := s.armed // a further WATCH: on the same connection, or not at all
@@ -226,6 +229,7 @@ func (h *Hook) arm(ctx context.Context, e *era, s *seat, next redis.ProcessHook,
 			return f.err
 		case again:
 			s.abort()
+			s.told = true
 			return redis.TxFailedErr
 		}
 		cmd.SetErr(nil)
@@ -250,6 +254,7 @@ func (h *Hook) armed(ctx context.Context, e *era, s *seat, next redis.ProcessHoo
 	ends := lets || command.Is(args, "exec")
 	if s.term != e.term || s.aborted {
 		s.abort()
+		s.told = true
 		if ends {
 			s.disarm()
 		}
@@ -261,19 +266,23 @@ func (h *Hook) armed(ctx context.Context, e *era, s *seat, next redis.ProcessHoo
 	if class.Has(command.Admin) && s.on == Local {
 		return h.passed(ctx, next, cmd)
 	}
+	if e.foreign(class, cmd) {
+		return ErrRestartScan
+	}
 	var err error
 	if s.on == Primary {
-		err = h.armedOnPrimary(ctx, e, s, next, cmd, class)
+		err = h.armedOnPrimary(ctx, e, s, next, h.withCode(ctx, Primary, cmd, class), class)
 	} else {
 		if h.primaryOnly(ctx, cmd) {
 			h.withheld.Add(1)
 			return e.refusal()
 		}
-		err = h.onSeat(ctx, e, s, cmd, class, true)
+		err = h.onSeat(ctx, e, s, h.withCode(ctx, Local, cmd, class), class, true)
 	}
 	if err == nil && !ends {
 		s.dress.changes(args)
 		s.multi = s.multi || command.Is(args, "multi")
+		e.remember(class, cmd)
 	}
 	if lets || ends && endsWatch(err) {
 		s.disarm()
@@ -312,6 +321,7 @@ func (h *Hook) armedOnPrimary(ctx context.Context, e *era, s *seat, next redis.P
 	cur := h.hear(ctx, e, f)
 	if f.again && cur.term != s.term || f.again && f.now {
 		s.abort()
+		s.told = true
 		return redis.TxFailedErr
 	}
 	return f.err
@@ -358,7 +368,7 @@ func (s *seat) process(ctx context.Context, cmd redis.Cmder, twice, clean bool) 
 // broken sees the end of the connection of local.
 func (s *seat) broken() {
 	if s.armed && s.on == Local {
-		s.aborted = true
+		s.aborted, s.told = true, true
 	}
 	s.pooled = false // there is nobody to tell
 	s.release()

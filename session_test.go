@@ -111,6 +111,56 @@ func TestWatchMetByATrip(t *testing.T) {
 	}
 }
 
+// A Conn does not outlive its connection. That is go-redis' own, and says nothing of the primary.
+func TestADeadConnCountsForNobody(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	c := p.rdb.Conn()
+	defer c.Close()
+	c.Ping(ctx)
+	p.primary.Cut()
+	for range 5 {
+		if err := c.Incr(ctx, "n").Err(); !errors.Is(err, io.EOF) {
+			t.Errorf("on a connection that has ended: %v, want EOF", err)
+		}
+	}
+	p.serves(t, fallback.Primary)
+	p.h.Pin(fallback.Local)
+	if n, err := c.Incr(ctx, "n").Result(); n != 1 || err != nil {
+		t.Errorf("while local serves: %d, %v", n, err)
+	}
+}
+
+// Law 4: what was watched before a switch is not watched after it, so a further WATCH fails.
+func TestFurtherWatchAfterASwitch(t *testing.T) {
+	t.Parallel()
+	for from, to := range map[fallback.Backend]fallback.Backend{fallback.Primary: fallback.Local, fallback.Local: fallback.Primary} {
+		p := newPair(t)
+		p.h.Pin(from)
+		p.rdb.Set(ctx, "n", 1, 0)
+		err := add(p.rdb, "n", func(tx *redis.Tx) error {
+			p.h.Pin(to)
+			if err := tx.Watch(ctx, "other").Err(); err != redis.TxFailedErr { //nolint:errorlint // as go-redis returns it
+				t.Errorf("from %v, a further WATCH: %v, want %v", from, err, redis.TxFailedErr)
+			}
+			return nil
+		})
+		if err != redis.TxFailedErr { //nolint:errorlint // as go-redis returns it
+			t.Errorf("from %v: %v, want %v", from, err, redis.TxFailedErr)
+		}
+		c := p.rdb.Conn()
+		c.Do(ctx, "WATCH", "n")
+		p.h.Pin(from)
+		if err := c.Do(ctx, "WATCH", "n").Err(); err != redis.TxFailedErr { //nolint:errorlint // as go-redis returns it
+			t.Errorf("a Conn's second WATCH: %v, want %v", err, redis.TxFailedErr)
+		}
+		if err := c.Do(ctx, "WATCH", "n").Err(); err != nil {
+			t.Errorf("and its loop begins again: %v", err)
+		}
+		_ = c.Close()
+	}
+}
+
 func TestWatchMetByAReturn(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)

@@ -63,7 +63,7 @@ func movesAlong(args []any) bool { return command.Is(args, "select") || isClient
 // holdsSession reports whether a batch has something in it that belongs to one connection.
 func (b *batch) holdsSession() bool {
 	for _, cmd := range b.inner() {
-		if command.Of(cmd.Args()).Any(command.Session) {
+		if args := cmd.Args(); command.Of(args).Any(command.Session) && !harmlessClient(args) {
 			return true
 		}
 	}
@@ -75,6 +75,7 @@ func (h *Hook) armedBatch(ctx context.Context, e *era, b *batch) error {
 	s := b.seat
 	if s.term != e.term || s.aborted {
 		s.abort()
+		s.told = true
 		if b.tx {
 			s.disarm()
 		}
@@ -96,12 +97,18 @@ func (h *Hook) armedBatch(ctx context.Context, e *era, b *batch) error {
 // transaction; one that may have run is its own error.
 func (h *Hook) armedBatchOnPrimary(ctx context.Context, e *era, b *batch) error {
 	s := b.seat
-	err, unwritten := b.send(ctx, b.inner())
-	if err == nil && !b.raw {
-		h.primary.answered(len(b.inner()))
-		return nil
+	part := h.dropForeign(e, b, b.inner())
+	if len(part) == 0 {
+		return firstErr(b.cmds)
 	}
-	w := h.weigh(e, b, b.inner(), err, unwritten)
+	part = b.restore(&h.code, part)
+	err, unwritten := b.send(ctx, part)
+	if err == nil && !b.raw {
+		h.primary.answered(len(part))
+		e.rememberAll(part)
+		return firstErr(b.cmds) // of what was not sent
+	}
+	w := h.weigh(e, b, part, err, unwritten)
 	cur := h.hear(ctx, e, w.fault)
 	refused := w.again && cur.term != s.term
 	if b.tx && redis.IsExecAbortError(err) && w.verdict == Limit {
@@ -112,6 +119,7 @@ func (h *Hook) armedBatchOnPrimary(ctx context.Context, e *era, b *batch) error 
 	}
 	if refused || b.tx && (unwritten || w.now) {
 		s.abort()
+		s.told = true
 		return h.failBatch(b, redis.TxFailedErr)
 	}
 	return h.finish(e, b, err)
@@ -120,7 +128,7 @@ func (h *Hook) armedBatchOnPrimary(ctx context.Context, e *era, b *batch) error 
 // armedBatchOnLocal sends it once, on the session's own connection of local.
 func (h *Hook) armedBatchOnLocal(ctx context.Context, e *era, b *batch) error {
 	part := h.withhold(ctx, e, b, b.inner())
-	if len(part) == 0 {
+	if part = h.dropForeign(e, b, part); len(part) == 0 {
 		return h.finish(e, b, nil)
 	}
 	return h.answerBatch(ctx, e, b, part)
