@@ -156,7 +156,9 @@ func (h *Hook) fault(e *era, cmd redis.Cmder, free bool, err error) fault {
 
 // deadConn reports the error of a Conn, or a Watch, whose connection has ended before. go-redis makes it
 // no other: it asks no server, and what becomes of it says nothing of one.
-func deadConn(err error) bool { return strings.HasPrefix(err.Error(), "redis: Conn is in a bad state") }
+func deadConn(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), "redis: Conn is in a bad state")
+}
 
 // hiddenFault looks for a refusal in the value of a command whose error replies are values.
 func (h *Hook) hiddenFault(c *call) fault {
