@@ -102,7 +102,7 @@ func (h *Hook) nodeUnreachable(ctx context.Context, e *era, addr string, err err
 	if h.era.Load().undialed() && h.probing.Load() == 0 {
 		return h.notDialed(addr), nil
 	}
-	return nil, &dialError{err: err, node: true}
+	return nil, &dialError{err: err, era: e, node: true}
 }
 
 // answersAside reports a command that a ClusterClient asks all of its nodes for by itself, in a call

@@ -54,7 +54,7 @@ func (h *Hook) dial(ctx context.Context, network, addr string, next redis.DialHo
 		err  error
 	}
 	e := h.era.Load()
-	began := time.Now()
+	issued, began := e, time.Now()
 	done := make(chan result, 1)
 	// A dial over TLS does not listen to its context.
 	go func() {
@@ -87,7 +87,7 @@ func (h *Hook) dial(ctx context.Context, network, addr string, next redis.DialHo
 			if r.err == nil {
 				r.err = errNoConn
 			}
-			return h.dialFailed(ctx, e, addr, r.err)
+			return h.dialFailed(ctx, issued, addr, r.err)
 		case <-silence:
 			h.suspect(&h.primary, began)
 		case <-e.ended:
@@ -103,11 +103,13 @@ func (h *Hook) dial(ctx context.Context, network, addr string, next redis.DialHo
 	}
 }
 
+// dialFailed counts a dial against the era it was begun in: one that a return has overtaken says nothing
+// of a primary that is back.
 func (h *Hook) dialFailed(ctx context.Context, e *era, addr string, err error) (net.Conn, error) {
 	if ctx.Err() != nil {
 		return nil, err
 	}
-	marked := &dialError{err: err}
+	marked := &dialError{err: err, era: e}
 	if h.onNodes.Load() {
 		return h.nodeUnreachable(ctx, e, addr, err)
 	}

@@ -84,6 +84,7 @@ var (
 // dialError marks what came from a dial, which DialHook has counted already: not that of a node.
 type dialError struct {
 	err  error
+	era  *era // in which the dial began: go-redis' pool hands the error out for a while
 	seen seen
 	node bool
 }

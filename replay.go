@@ -134,7 +134,7 @@ func (h *Hook) fault(e *era, cmd redis.Cmder, free bool, err error) fault {
 		}
 		return f
 	case errors.As(err, &dial) && !dial.node:
-		f.counted = !dial.seen.again()
+		f.counted = !dial.seen.again() || dial.era != e
 	case neutral(err):
 		f.counted = true
 	case dial != nil, isDial(err):
