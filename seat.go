@@ -36,8 +36,8 @@ type seat struct {
 	worn    dress      // what the primary's looks like
 
 	conn   *redis.Conn // of local
-	pooled bool        // conn goes back to local's pool
-	multi  bool        // MULTI by hand is open on it
+	pooled bool        // it is one of local's pool
+	clean  bool        // and may go back there, once nothing is watched on it any more
 	idle   *time.Timer
 }
 
@@ -83,18 +83,23 @@ func (s *seat) release() {
 	conn := s.conn
 	s.conn = nil
 	s.idle.Stop()
-	if s.pooled && s.armed && s.on == Local {
-		lets := "unwatch"
-		if s.multi {
-			lets = "discard"
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		_ = conn.Process(ctx, redis.NewStatusCmd(ctx, lets))
-		cancel()
+	switch {
+	case s.pooled && !s.clean:
+		// Close would give it back as it is, unless it has ended: PING sees the end.
+		send(conn, "quit", "ping")
+	case s.pooled && s.armed && s.on == Local:
+		send(conn, "discard", "unwatch") // MULTI may have been sent, or not
 	}
-	s.multi = false
 	_ = conn.Close()
 	s.h.sessions.Add(-1)
+}
+
+func send(conn *redis.Conn, names ...string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	for _, name := range names {
+		_ = conn.Process(ctx, &once{Cmder: redis.NewStatusCmd(ctx, name)})
+	}
 }
 
 // expire is called when the connection has not been used for a while.
@@ -125,6 +130,7 @@ func (s *seat) used() {
 // clean says that the command leaves nothing behind that UNWATCH would not take away.
 func (s *seat) local(ctx context.Context, key string, clean bool) (*redis.Conn, error) {
 	if s.conn != nil {
+		s.clean = s.clean && clean
 		if !s.pooled || clean || s.armed {
 			return s.conn, nil
 		}
@@ -135,7 +141,7 @@ func (s *seat) local(ctx context.Context, key string, clean bool) (*redis.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	s.conn, s.pooled = conn, pooled
+	s.conn, s.pooled, s.clean = conn, pooled, pooled
 	s.idle = time.AfterFunc(seatIdle, s.expire)
 	s.h.sessions.Add(1)
 	if s.dress.changed {

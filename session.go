@@ -277,11 +277,11 @@ func (h *Hook) armed(ctx context.Context, e *era, s *seat, next redis.ProcessHoo
 			h.withheld.Add(1)
 			return e.refusal()
 		}
-		err = h.onSeat(ctx, e, s, h.withCode(ctx, Local, cmd, class), class, true)
+		clean := !class.Any(command.Session) || ends || command.Is(args, "watch") || command.Is(args, "multi") || harmlessClient(args)
+		err = h.onSeat(ctx, e, s, h.withCode(ctx, Local, cmd, class), class, clean)
 	}
 	if err == nil && !ends {
 		s.dress.changes(args)
-		s.multi = s.multi || command.Is(args, "multi")
 		e.remember(class, cmd)
 	}
 	if lets || ends && endsWatch(err) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,6 +108,57 @@ func TestWatchMetByATrip(t *testing.T) {
 			p.primary.Renew()
 			p.h.Pin(fallback.Primary)
 			noWatchLeft(t, p.rdb, p.primary, "n")
+		})
+	}
+}
+
+// Law 4: what a transaction does to its connection of local does not stay there for a stranger.
+func TestLocalsPoolGetsCleanConnectionsBack(t *testing.T) {
+	t.Parallel()
+	for name, soil := range map[string]func(p *pair, c *redis.Conn){
+		"MULTI and a switch": func(p *pair, c *redis.Conn) {
+			c.Do(ctx, "MULTI")
+			c.Do(ctx, "SET", "x", 1)
+			p.h.Pin(fallback.Primary)
+			if err := c.Do(ctx, "EXEC").Err(); err != redis.TxFailedErr { //nolint:errorlint // as go-redis returns it
+				t.Errorf("EXEC: %v", err)
+			}
+			p.h.Pin(fallback.Local)
+		},
+		"SELECT": func(_ *pair, c *redis.Conn) {
+			c.Do(ctx, "SELECT", 5)
+			c.Do(ctx, "UNWATCH")
+			c.Do(ctx, "SET", "mine", 1)
+		},
+		"SELECT in a pipeline": func(_ *pair, c *redis.Conn) {
+			_, _ = c.Pipelined(ctx, func(pipe redis.Pipeliner) error { pipe.Select(ctx, 5); return nil })
+			c.Do(ctx, "UNWATCH")
+			c.Do(ctx, "SET", "mine", 1)
+		},
+		"SELECT in the transaction": func(_ *pair, c *redis.Conn) {
+			_, _ = c.TxPipelined(ctx, func(pipe redis.Pipeliner) error { pipe.Select(ctx, 5); return nil })
+			c.Do(ctx, "SET", "mine", 1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t)
+			p.h.Pin(fallback.Local)
+			c := p.rdb.Conn()
+			c.Do(ctx, "WATCH", "n")
+			soil(p, c)
+			if strings.HasPrefix(name, "SELECT") && !p.local.Data().DB(5).Exists("mine") {
+				t.Error("the Conn has lost its SELECT")
+			}
+			_ = c.Close()
+			for range 5 {
+				if v, err := p.rdb.Set(ctx, "stranger", 1, 0).Result(); v != "OK" || err != nil {
+					t.Fatalf("a stranger's SET: %q, %v", v, err)
+				}
+			}
+			if get(t, p.local, "stranger") != "1" {
+				t.Error("a stranger's SET went elsewhere")
+			}
 		})
 	}
 }

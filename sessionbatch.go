@@ -20,7 +20,13 @@ func (h *Hook) batchOnSession(ctx context.Context, b *batch) error {
 		b.judge(h)
 		// Harmless twice or not: an EXEC that may have run must not be reported as failed.
 		b.twice = b.twice && !b.tx
-		return h.armedBatch(ctx, e, b)
+		err := h.armedBatch(ctx, e, b)
+		for _, cmd := range b.inner() {
+			if cmd.Err() == nil {
+				s.dress.changes(cmd.Args())
+			}
+		}
+		return err
 	}
 	before := s.dress
 	for _, cmd := range b.cmds {
@@ -153,5 +159,5 @@ func (b *batch) target(ctx context.Context, h *Hook) (target, error) {
 	if b.seat == nil || !b.seat.armed && !b.seat.dress.changed {
 		return h.local, nil
 	}
-	return b.seat.local(ctx, "", b.seat.armed)
+	return b.seat.local(ctx, "", b.seat.armed && !b.holdsSession())
 }
