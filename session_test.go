@@ -163,6 +163,37 @@ func TestLocalsPoolGetsCleanConnectionsBack(t *testing.T) {
 	}
 }
 
+// Law 4: nor does the primary's pool hand out a connection on which a switch has met a MULTI by hand.
+func TestMultiByHandMetByATrip(t *testing.T) {
+	t.Parallel()
+	for _, commands := range [][]string{{"MULTI"}, {"multi"}, {"WATCH n", "MULTI"}} {
+		for _, end := range []string{"EXEC", "DISCARD", "UNWATCH"} {
+			p := newPair(t)
+			c := p.rdb.Conn()
+			for _, command := range append(commands, "SET x 1") {
+				var args []any
+				for arg := range strings.FieldsSeq(command) {
+					args = append(args, arg)
+				}
+				if err := c.Do(ctx, args...).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p.primary.Exhaust()
+			p.h.Pin(fallback.Local)
+			if err := c.Do(ctx, end).Err(); end == "EXEC" && err != redis.TxFailedErr { //nolint:errorlint // as go-redis returns it
+				t.Errorf("EXEC: %v", err)
+			}
+			_ = c.Close()
+			p.primary.Renew()
+			p.h.Pin(fallback.Primary)
+			if v, err := p.rdb.Set(ctx, "stranger", 1, 0).Result(); v != "OK" || err != nil {
+				t.Errorf("%v, %s: a stranger's SET: %q, %v", commands, end, v, err)
+			}
+		}
+	}
+}
+
 // A Conn does not outlive its connection. That is go-redis' own, and says nothing of the primary.
 func TestADeadConnCountsForNobody(t *testing.T) {
 	t.Parallel()

@@ -23,11 +23,11 @@ func (c *Conn) request(p []byte) {
 	}
 }
 
-// unwatched sees the first of the reply to UNWATCH, DISCARD or EXEC. One that was refused left what there
-// was.
+// unwatched sees the first of the reply to UNWATCH, DISCARD or EXEC. One that was refused, or only
+// queued, left what there was.
 func (c *Conn) unwatched(reply []byte) {
-	switch ok := bytes.HasPrefix(reply, []byte("-EXECABORT")); {
-	case ok, reply[0] == '+', reply[0] == '*', reply[0] == '_':
+	switch {
+	case bytes.HasPrefix(reply, []byte("-EXECABORT")), bytes.HasPrefix(reply, []byte("+OK")), reply[0] == '*', reply[0] == '_':
 		c.watch.Store(unwatched)
 	default:
 		c.spent.Store(true)
