@@ -3,8 +3,10 @@ package fallback
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -46,6 +48,8 @@ type hub struct {
 	seq      uint64 // messages heard
 	recent   []heard
 	departed []*departure
+
+	refused atomic.Bool // the primary has refused a subscription for a limit, while a return was prepared
 }
 
 // ear is one subscribed connection to local.
@@ -154,6 +158,12 @@ func (b *hub) departLocked(l *listener) {
 	d := &departure{wanted: map[topic]bool{}, seq: b.seq, until: time.Now().Add(departureTime)}
 	for t := range l.wanted {
 		d.wanted[t] = true
+	}
+	for _, other := range b.departed {
+		// Which of the two comes back first is not known: one may miss something rather than hear it twice.
+		if !other.taken() && maps.Equal(other.wanted, d.wanted) {
+			other.seq = b.seq
+		}
 	}
 	b.departed = append(b.departed, d)
 	delete(b.listeners, l) // but its topics stay wanted, until it is back or given up
@@ -431,5 +441,8 @@ func (b *hub) tell(serving Backend) {
 	}
 	for _, l := range b.all() {
 		l.follow(serving)
+	}
+	if serving == Primary {
+		b.catchUp() // with what was refused meanwhile
 	}
 }

@@ -104,17 +104,27 @@ func (h *Hook) probed(e *era, err error) {
 	}
 	wait, well := h.plan.Looked(time.Now(), sign)
 	// With local gone there is nothing to wait for.
-	well = well || sign == health.Answered && h.backup.breaker.State() == breaker.Open
+	gone := h.backup.breaker.State() == breaker.Open
+	well = well || sign == health.Answered && gone
 	if !well {
-		if h.backup.breaker.State() == breaker.Open {
+		if gone {
 			wait = min(wait, h.cfg.health.Cooldown) // nobody serves: the hold is not worth that
 		}
 		h.scheduleProbeLocked(wait)
 	}
 	h.mu.Unlock()
-	if well {
-		h.prepareReturn()
+	if !well {
+		return
+	}
+	if gone || h.prepareReturn() {
 		h.giveBack(e, ReasonRecovered)
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.era.Load() == e {
+		wait, _ := h.plan.Looked(time.Now(), health.Refused)
+		h.scheduleProbeLocked(wait)
 	}
 }
 

@@ -228,6 +228,7 @@ func (l *listener) refused(frame []byte) {
 	l.mu.Unlock()
 	if h.verdict(nil, err) == Limit {
 		h.refused.Add(1)
+		l.hub.refused.Store(true)
 		if leader == Primary && h.trip(context.Background(), h.era.Load(), ReasonQuota, newLimitError(err)).serving == Local {
 			return
 		}
@@ -354,19 +355,25 @@ func (l *listener) Closed() {
 	l.hub.leave(l)
 }
 
-// prepareReturn has everybody subscribed on the primary before it serves, within a bound.
-func (h *Hook) prepareReturn() {
+// prepareReturn has everybody subscribed on the primary before it serves, within a bound. It reports
+// false where the primary refuses that: it is not well.
+func (h *Hook) prepareReturn() bool {
 	if len(h.ears.all()) == 0 {
-		return
+		return true
 	}
+	h.ears.refused.Store(false)
 	h.probing.Add(1) // connections may be made
 	defer h.probing.Add(-1)
 	for deadline := time.Now().Add(returnWait); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		h.ears.catchUp()
 		if h.ears.ready() {
-			return
+			return true
+		}
+		if h.ears.refused.Load() {
+			return false
 		}
 	}
+	return true
 }
 
 // returnWait bounds how long a return waits for subscribers. Nobody waits for the return: local serves.

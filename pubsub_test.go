@@ -348,3 +348,28 @@ func TestAChannelDeniedOnLocal(t *testing.T) {
 	defer ps.Close()
 	confirmed(t, ps)
 }
+
+// A primary that lets probes write and refuses subscriptions is not well yet.
+func TestSubscribersRefusedBeforeTheReturn(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, quick())
+	p.primary.Exhaust()
+	ps := p.rdb.Subscribe(ctx, "c")
+	defer ps.Close()
+	confirmed(t, ps)
+	p.serves(t, fallback.Local)
+	p.primary.Renew()
+	p.primary.RefuseOnly("SUBSCRIBE", fallbacktest.ReplyRequests)
+	asked, refused := p.primary.Count("SET"), p.primary.Refused()
+	eventually(t, "ten more probes", func() bool { return p.primary.Count("SET") > asked+10 })
+	p.serves(t, fallback.Local)
+	if n, probes := p.primary.Refused()-refused, p.primary.Count("SET")-asked; n == 0 || n > probes {
+		t.Errorf("%d subscriptions were refused, by %d probes", n, probes)
+	}
+	p.primary.RefuseOnly("SUBSCRIBE", "")
+	eventually(t, "the return", func() bool { return p.h.Serving() == fallback.Primary })
+	publish(t, p.primary, "c", "1")
+	if heard(t, ps.Channel()) != "1" {
+		t.Error("not heard on the primary")
+	}
+}

@@ -286,7 +286,10 @@ func (h *Hook) plain(e *era, err error) error {
 		if cur := h.era.Load(); cur.cause != nil {
 			return h.plain(cur, cur.cause)
 		}
-		return e.refusal()
+		if e.cause != nil {
+			return h.plain(e, e.cause)
+		}
+		return errNotDialed
 	case errors.Is(err, errHung):
 		return hungError("tcp")
 	case errors.As(err, &partial):

@@ -179,8 +179,11 @@ func (h *Hook) dressed(ctx context.Context, e *era, in *instance, s *seat, next 
 	}
 	args := cmd.Args()
 	s.dress.changes(args)
-	if e.serving == Primary && h.era.Load() == e {
+	switch {
+	case e.serving == Primary && h.era.Load() == e:
 		s.worn.changes(args)
+	case e.serving == Primary: // which of the two has it on is not known
+		s.worn = dress{db: "?", name: "?"}
 	}
 	return nil
 }
