@@ -96,27 +96,6 @@ type Hook struct {
 	watching   bool
 }
 
-// side is what is kept of one server.
-type side struct {
-	name    string
-	breaker *breaker.Breaker
-	conns   wire.Set
-	ok      counter // commands answered
-	failed  atomic.Int64
-	last    atomic.Pointer[lastFailure]
-	end     atomic.Pointer[endpoint]
-
-	dialed   atomic.Pointer[dialTarget]
-	nodes    targets
-	checking atomic.Bool  // a hung server is being told from a slow one
-	alive    atomic.Int64 // when it last answered a PING of that check, ns since 1970
-}
-
-type lastFailure struct {
-	at   time.Time
-	text string
-}
-
 // New returns a hook that falls back to local. It does no I/O, and does not look at the environment:
 // see FromEnv. It panics only if local is nil.
 //
@@ -308,18 +287,6 @@ func (h *Hook) ordinaryBatch(ctx context.Context, b *batch) error {
 // repeatable reports whether a command may run twice: as the command table knows it, or the user.
 func (h *Hook) repeatable(class command.Class, args []any, cmd redis.Cmder) bool {
 	return (command.HarmlessTwice(class, args) || h.cfg.repeatable != nil && h.cfg.repeatable(cmd)) && !cmd.NoRetry()
-}
-
-func (s *side) answered(n int) {
-	s.ok.add(n)
-	if !s.breaker.Clean() {
-		s.breaker.Record(breaker.Success)
-	}
-}
-
-func (s *side) failure(err error) {
-	s.failed.Add(1)
-	s.last.Store(&lastFailure{time.Now(), plainText(err)})
 }
 
 // Shutdown ends the watching and waits, until ctx is done, for the switches that have not been
