@@ -148,7 +148,8 @@ func (c *Conn) read(p []byte) (int, error) {
 			if c.set.quiet.Load() != 0 {
 				c.set.quiet.Store(0)
 			}
-			if c.first.Swap(false) {
+			if c.first.Load() {
+				c.first.Store(false)
 				c.firstReply(p[:n])
 			}
 		}
@@ -193,9 +194,13 @@ func (c *Conn) Write(p []byte) (int, error) {
 	if t := c.tap.Load(); t != nil {
 		return t.write(p)
 	}
-	taken := c.taken.Swap(false)
-	replied := c.turn.Swap(false)
+	// Loads first: a swap costs as much as all the rest of this.
+	taken, replied := c.taken.Load(), c.turn.Load()
+	if taken {
+		c.taken.Store(false)
+	}
 	if replied {
+		c.turn.Store(false)
 		if c.spent.Load() || (taken || c.asked.Load() == c.heard.Load()) && c.ended() {
 			if taken && c.killed.Load() == nil {
 				return 0, ErrStale
@@ -208,11 +213,13 @@ func (c *Conn) Write(p []byte) (int, error) {
 			}
 		}
 		c.first.Store(true)
-		c.request(p)
-		if c.set.Subscriber != nil && begins(p) {
-			if s := c.set.Subscriber(c); s != nil {
-				c.tapInto(s)
-				return c.tap.Load().write(p)
+		if notable(p) {
+			c.request(p)
+			if c.set.Subscriber != nil && begins(p) {
+				if s := c.set.Subscriber(c); s != nil {
+					c.tapInto(s)
+					return c.tap.Load().write(p)
+				}
 			}
 		}
 	}

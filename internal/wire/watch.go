@@ -9,6 +9,25 @@ const (
 	unwatching       // UNWATCH, DISCARD, or an EXEC by hand, is on its way
 )
 
+// notable reports that a request may be one of those that are looked at, by the length of its name: a
+// look that costs next to nothing, and lets nearly all others pass.
+func notable(p []byte) bool {
+	at := 4 // of '$', behind "*1\r\n"
+	for at < len(p) && p[at] != '$' && at < 12 {
+		at++
+	}
+	if at+4 >= len(p) {
+		return false
+	}
+	switch p[at+1] {
+	case '1', '5', '7', '9': // psubscribe; watch, multi; unwatch, discard; subscribe
+		return true
+	case '4':
+		return p[at+4]|0x20 == 'e' // exec
+	}
+	return false
+}
+
 // request sees the beginning of a request. A WATCH that stays behind on a pooled connection makes the
 // transaction of a stranger fail, and a MULTI swallows his commands, so it is known here who has one. A
 // MULTI that more is written with is the guard's.
