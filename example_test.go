@@ -174,3 +174,42 @@ func ExampleWithRepeatable() {
 	// Output:
 	// primary
 }
+
+// The loop of a compare-and-set, as it always was: a switch in the middle is one more reason to begin
+// again.
+func Example_watch() {
+	hosted, second, stop := servers()
+	defer stop()
+	ctx := context.Background()
+	rdb := redis.NewClient(hosted.Options())
+	defer rdb.Close()
+	local := redis.NewClient(second.Options())
+	defer local.Close()
+	h := fallback.New(local, quiet())
+	rdb.AddHook(h)
+	defer h.Shutdown(ctx)
+
+	tries := 0
+	increment := func(tx *redis.Tx) error {
+		tries++
+		n, err := tx.Get(ctx, "n").Int()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return err
+		}
+		if tries == 1 {
+			hosted.Exhaust() // just now
+		}
+		_, err = tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+			pipe.Set(ctx, "n", n+1, 0)
+			return nil
+		})
+		return err
+	}
+	err := rdb.Watch(ctx, increment, "n")
+	for errors.Is(err, redis.TxFailedErr) {
+		err = rdb.Watch(ctx, increment, "n")
+	}
+	fmt.Println(err, "after", tries, "tries;", local.Get(ctx, "n").Val(), "on local")
+	// Output:
+	// <nil> after 2 tries; 1 on local
+}
