@@ -103,11 +103,15 @@ func newStage(primaryURL, localURL string, unit time.Duration, events chan<- fal
 		} else if o, err = redis.ParseURL(raw); err != nil {
 			return nil, nil, fmt.Errorf("--%s: not a Redis URL (it is not shown: it may hold a password)", flagName)
 		}
-		rdb := redis.NewClient(o)
-		closers = append(closers, func() { _ = rdb.Close() })
-		if err := rdb.Ping(context.Background()).Err(); err != nil {
+		// By a client of its own: what is in a pool before AddHook passes the hooks by.
+		look := redis.NewClient(o)
+		err = look.Ping(context.Background()).Err()
+		_ = look.Close()
+		if err != nil {
 			return nil, nil, fmt.Errorf("--%s does not answer: %w", flagName, err)
 		}
+		rdb := redis.NewClient(o)
+		closers = append(closers, func() { _ = rdb.Close() })
 		return rdb, srv, nil
 	}
 	rdb, srv, err := client("primary", primaryURL)
