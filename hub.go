@@ -57,6 +57,7 @@ type ear struct {
 	shards bool
 	asked  map[topic]bool
 	live   map[topic]bool // confirmed by local
+	ended  chan struct{}  // closed when nobody wants it any more
 }
 
 func (b *hub) init(h *Hook) {
@@ -142,6 +143,7 @@ func (b *hub) reconcile() {
 	type change struct {
 		e         *ear
 		add, drop map[topicKind][]string
+		begin     bool
 		end       bool
 	}
 	changes := map[string]*change{}
@@ -158,10 +160,10 @@ func (b *hub) reconcile() {
 		if e == nil {
 			e = &ear{
 				ps: b.h.local.Subscribe(context.Background()), shards: t.kind == shardTopic,
-				asked: map[topic]bool{}, live: map[topic]bool{},
+				asked: map[topic]bool{}, live: map[topic]bool{}, ended: make(chan struct{}),
 			}
 			b.ears[name] = e
-			go b.hear(e)
+			of(name, e).begin = true
 		}
 		if !e.asked[t] {
 			e.asked[t] = true
@@ -188,6 +190,7 @@ func (b *hub) reconcile() {
 	defer cancel()
 	for _, c := range changes {
 		if c.end {
+			close(c.e.ended)
 			_ = c.e.ps.Close()
 			continue
 		}
@@ -197,6 +200,9 @@ func (b *hub) reconcile() {
 		}
 		for kind, names := range c.add {
 			_ = [...]func(context.Context, ...string) error{c.e.ps.Subscribe, c.e.ps.PSubscribe, c.e.ps.SSubscribe}[kind](ctx, names...)
+		}
+		if c.begin { // not before: a cluster's connection is made to the node of what is subscribed to
+			go b.hear(c.e)
 		}
 	}
 }
@@ -224,6 +230,7 @@ func (b *hub) hear(e *ear) {
 			select {
 			case <-t.C:
 			case <-era.ended:
+			case <-e.ended:
 			}
 			t.Stop()
 			wait = min(2*wait, late)
