@@ -130,6 +130,12 @@ func (h *Hook) armedOnPrimary(ctx context.Context, e *era, s *seat, next redis.P
 	}
 	f := h.fault(e, cmd, c.free(err), err)
 	cur := h.hear(ctx, e, f)
+	if c.free(err) && ctx.Err() == nil && (f.verdict == Lost || deadConn(err)) {
+		// What was watched went with the connection, and nothing of it can have run.
+		s.abort()
+		s.told = true
+		return redis.TxFailedErr
+	}
 	if f.again && cur.term != s.term || f.again && f.now {
 		s.abort()
 		s.told = true

@@ -59,6 +59,7 @@ func FromEnv(opts ...Option) (*redis.Client, *Hook, error) {
 	if !enabled {
 		h := newHook(newConfig(opts))
 		h.off = true
+		h.cfg.logger.Info("redis fallback: switched off; set REDIS_FALLBACK_URL to the second Redis to switch it on")
 		return redis.NewClient(primary), h, nil
 	}
 	if primary.Network == local.Network && sameAddr(primary.Addr, local.Addr) {

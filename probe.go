@@ -150,7 +150,11 @@ func (h *Hook) scheduleProbeLocked(wait time.Duration) {
 // the primary is looked at now, whatever its hold, and local sooner than its turn would be.
 func (h *Hook) localFailed() {
 	if h.backup.breaker.State() == breaker.Open {
-		h.logLocal(ErrLocalDown)
+		err := ErrLocalDown
+		if last := h.backup.last.Load(); last != nil {
+			err = errors.New(last.text)
+		}
+		h.logLocal(err)
 		h.probeSoon()
 		h.recheckLocal()
 	}

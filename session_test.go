@@ -255,3 +255,35 @@ func TestWatchReleases(t *testing.T) {
 		}
 	}
 }
+
+// Law 4: what was watched goes with its connection, so a block whose connection ends before EXEC was sent
+// begins again, also where nothing has switched yet, or is yet to.
+func TestWatchWhoseConnectionEnds(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	p.rdb.Set(ctx, "n", 1, 0)
+	for name, end := range map[string]func(){"cut": p.primary.Cut, "killed": p.primary.Stop} {
+		err := add(p.rdb, "n", func(tx *redis.Tx) error {
+			end()
+			return tx.Get(ctx, "n").Err()
+		})
+		if err != redis.TxFailedErr { //nolint:errorlint // as go-redis returns it
+			t.Errorf("%s: %v, want %v", name, err, redis.TxFailedErr)
+		}
+		p.primary.Stop()
+		_ = p.primary.Restart()
+	}
+	p.primary.Stop()
+	for tries := 0; ; tries++ {
+		err := add(p.rdb, "n", nil)
+		if err == nil {
+			break
+		}
+		if err != redis.TxFailedErr || tries > 100 { //nolint:errorlint // as go-redis returns it
+			t.Fatalf("try %d: %v", tries, err)
+		}
+	}
+	if p.serves(t, fallback.Local); get(t, p.local, "n") != "1" {
+		t.Errorf("n is %q on local, want 1", get(t, p.local, "n"))
+	}
+}

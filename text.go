@@ -35,6 +35,9 @@ func plainText(err error) string {
 		return limit.Error()
 	}
 	if reply, ok := errors.AsType[redis.Error](err); ok {
+		if limitKind(reply.Error()) != "" {
+			return reply.Error()
+		}
 		code, _, _ := strings.Cut(reply.Error(), " ")
 		return code
 	}
@@ -55,6 +58,9 @@ func (h *Hook) logDenied(e *era, err error) {
 func (h *Hook) logLocal(err error) {
 	switch gone := err != nil; {
 	case h.localGone.Swap(gone) == gone:
+	case gone && h.Serving() == Local:
+		h.cfg.logger.LogAttrs(context.Background(), slog.LevelError,
+			"redis fallback: local does not answer while it serves; calls fail until one of the two does", slog.String("error", plainText(err)))
 	case gone:
 		h.cfg.logger.LogAttrs(context.Background(), slog.LevelWarn,
 			"redis fallback: local does not answer; nothing can switch to it", slog.String("error", plainText(err)))
