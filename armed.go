@@ -16,7 +16,7 @@ func (h *Hook) arm(ctx context.Context, e *era, s *seat, next redis.ProcessHook,
 			s.told = true
 			return redis.TxFailedErr // what was watched before is not, on this server
 		}
-		s.armed = false
+		s.disarm()
 	}
 	again := s.armed // a further WATCH: on the same connection, or not at all
 	if e.serving == Primary || s.fixed {
@@ -31,6 +31,7 @@ func (h *Hook) arm(ctx context.Context, e *era, s *seat, next redis.ProcessHook,
 		if err == nil {
 			h.primary.answered(1)
 			s.arm(Primary, e.term)
+			s.began(cmd.Args())
 			return nil
 		}
 		f := h.fault(e, cmd, true, err)
@@ -53,6 +54,7 @@ func (h *Hook) arm(ctx context.Context, e *era, s *seat, next redis.ProcessHook,
 	err := h.onSeat(ctx, e, s, cmd, class, command.Is(cmd.Args(), "watch"))
 	if err == nil {
 		s.arm(Local, e.term)
+		s.began(cmd.Args())
 	}
 	return err
 }
@@ -92,6 +94,7 @@ func (h *Hook) armed(ctx context.Context, e *era, s *seat, next redis.ProcessHoo
 		err = h.onSeat(ctx, e, s, h.withCode(ctx, Local, cmd, class), class, clean)
 	}
 	if err == nil && !ends {
+		s.began(args)
 		s.dress.changes(args)
 		e.remember(class, cmd)
 	}
@@ -105,6 +108,7 @@ func (h *Hook) armed(ctx context.Context, e *era, s *seat, next redis.ProcessHoo
 // still hold something.
 func (h *Hook) letGo(ctx context.Context, e *era, s *seat, next redis.ProcessHook, cmd redis.Cmder) error {
 	if s.on == Primary && !e.undialed() && next(ctx, cmd) == nil {
+		s.left = ""
 		return nil
 	}
 	switch cmd := cmd.(type) {

@@ -71,3 +71,61 @@ func TestTransactionByHandLeavesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A MULTI that a switch has met is taken from the primary's connection before its Conn goes on there, and
+// its caller may begin again where it is served.
+func TestTransactionByHandAcrossTwoSwitches(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	p.rdb.Ping(ctx)
+	conn := p.rdb.Conn()
+	defer conn.Close()
+	do := func(args ...any) (any, error) { return conn.Do(ctx, args...).Result() }
+	_, err1 := do("multi")
+	_, err2 := do("set", "a", "first")
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	p.h.Pin(fallback.Local)
+	if _, err := do("set", "a", "second"); err != redis.TxFailedErr { //nolint:errorlint // as it comes
+		t.Errorf("after the switch: %v, want %v", err, redis.TxFailedErr)
+	}
+	for _, line := range [][]any{{"multi"}, {"set", "a", "again"}, {"exec"}} {
+		if _, err := do(line...); err != nil {
+			t.Errorf("%v on local: %v", line, err)
+		}
+	}
+	p.h.Pin(fallback.Primary)
+	if v, err := do("set", "b", 1); v != "OK" || err != nil || get(t, p.primary, "b") != "1" {
+		t.Errorf("back on the primary: %v, %v", v, err)
+	}
+	if get(t, p.primary, "a") != "" || get(t, p.local, "a") != "again" {
+		t.Errorf("a is %q on the primary and %q on local", get(t, p.primary, "a"), get(t, p.local, "a"))
+	}
+}
+
+// Transactions by hand that a server answers oddly are answered as on a bare client.
+func TestOddTransactionsByHand(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	bare := redis.NewClient(p.primary.Options())
+	defer bare.Close()
+	for _, lines := range [][][]any{
+		{{"watch", "k"}, {"discard"}, {"get", "x"}},
+		{{"watch", "k"}, {"exec"}, {"get", "x"}},
+		{{"multi"}, {"unwatch"}, {"set", "x", 1}, {"exec"}, {"get", "x"}},
+	} {
+		answers := map[*redis.Client]string{}
+		for _, rdb := range []*redis.Client{bare, p.rdb} {
+			conn := rdb.Conn()
+			for _, line := range lines {
+				v, err := conn.Do(ctx, line...).Result()
+				answers[rdb] += fmt.Sprint(v, " ", err, "; ")
+			}
+			_ = conn.Close()
+		}
+		if answers[bare] != answers[p.rdb] {
+			t.Errorf("%v:\nbare %s\nhook %s", lines, answers[bare], answers[p.rdb])
+		}
+	}
+}

@@ -52,6 +52,7 @@ func (b *hub) departLocked(l *listener) {
 	}
 	b.departed = append(b.departed, d)
 	delete(b.listeners, l) // but its topics stay wanted, until it is back or given up
+	clear(l.wanted)        // by d alone: what the client still writes must not take them away twice
 	time.AfterFunc(departureTime, func() { b.forget(d) })
 }
 

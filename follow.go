@@ -130,6 +130,7 @@ func (h *Hook) prepareReturn() bool {
 		return true
 	}
 	h.ears.refused.Store(false)
+	h.ears.denied.Store(false)
 	h.probing.Add(1) // connections may be made
 	defer h.probing.Add(-1)
 	for deadline := time.Now().Add(returnWait); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
@@ -139,6 +140,9 @@ func (h *Hook) prepareReturn() bool {
 		}
 		if h.ears.refused.Load() {
 			return false
+		}
+		if h.ears.denied.Load() {
+			return true // waiting would not help, and each further SUBSCRIBE is billed
 		}
 	}
 	return true

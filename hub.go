@@ -48,6 +48,7 @@ type hub struct {
 	recent   []heard
 	departed []*departure
 
+	denied  atomic.Bool // the same for another reason: its client is told, once the primary serves
 	refused atomic.Bool // the primary has refused a subscription for a limit, while a return was prepared
 }
 

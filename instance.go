@@ -95,7 +95,9 @@ type linker struct {
 	step   int     // closures built of cur
 	first  uintptr // where the frame of its first builder was
 	apart  [4]uintptr
-	taught bool // apart is known
+	taught bool        // apart is known
+	missed int         // sets in a row that were never finished: apart is wrong
+	doubt  *[4]uintptr // apart of the set before, while it is being learned anew
 }
 
 // stuck is how long a set may take before the next one no longer waits for it.
@@ -119,6 +121,9 @@ func (l *linker) begin(place uintptr) *instance {
 	defer l.mu.Unlock()
 	if l.cur != nil {
 		l.cur.unsure.Store(true)
+		if l.missed++; l.missed == 3 && l.taught { // the stack moved while it was learned
+			l.taught, l.doubt = false, &[4]uintptr{}
+		}
 	}
 	l.cur, l.step, l.first = newInstance(), 1, place
 	return l.cur
@@ -147,7 +152,13 @@ func (l *linker) take(place uintptr, from, to int) *instance {
 	}
 	if l.step++; l.step == 4 {
 		in.whole.Store(true)
-		l.taught = true
+		l.missed = 0
+		if l.doubt != nil && *l.doubt != l.apart {
+			in.unsure.Store(true)
+			*l.doubt = l.apart
+		} else {
+			l.taught, l.doubt = true, nil
+		}
 		l.endLocked()
 	}
 	return in

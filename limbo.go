@@ -20,6 +20,7 @@ import (
 // taken over before the command gets here.
 type limbo struct {
 	addr string
+	ours func(name string) bool // what the program's OnConnect sends
 
 	mu      sync.Mutex
 	request wire.Splitter
@@ -30,9 +31,16 @@ type limbo struct {
 	once    sync.Once
 }
 
+// nowhere answers what an OnConnect sends: it is to go on, as the first command, or a subscription, is
+// what the connection is for.
+const nowhere = "FALLBACKNOWHERE not sent"
+
+// saidNowhere reports such an answer.
+func saidNowhere(err error) bool { return err != nil && err.Error() == nowhere }
+
 // notDialed returns a connection that leads nowhere.
 func (h *Hook) notDialed(addr string) net.Conn {
-	return h.limbos.Wrap(&limbo{addr: addr, changed: make(chan struct{}, 1), closed: make(chan struct{})})
+	return h.limbos.Wrap(&limbo{addr: addr, ours: h.onConnect.has, changed: make(chan struct{}, 1), closed: make(chan struct{})})
 }
 
 // Write answers the set-up of a connection, and nothing else.
@@ -52,6 +60,8 @@ func (l *limbo) Write(p []byte) (int, error) {
 			l.replies = append(l.replies, "%1\r\n+server\r\n+none\r\n"...)
 		case setsUp(args):
 			l.replies = append(l.replies, "+OK\r\n"...)
+		case l.ours(string(args[0])):
+			l.replies = append(l.replies, "-"+nowhere+"\r\n"...)
 		default:
 			return 0, errNotDialed
 		}

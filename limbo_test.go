@@ -1,6 +1,7 @@
 package fallback_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -138,4 +139,18 @@ func TestSessionsMeetLimbo(t *testing.T) {
 		t.Errorf("%d dials", n)
 	}
 	p.noSessions(t)
+}
+
+// Who subscribes while the primary is not dialed is heard on local, whatever OnConnect sends.
+func TestSubscribeWithOnConnectInAnOutage(t *testing.T) {
+	t.Parallel()
+	p, _ := walled(t, func(o *redis.Options) {
+		o.OnConnect = func(ctx context.Context, cn *redis.Conn) error { return cn.Ping(ctx).Err() }
+	})
+	ps := p.rdb.Subscribe(ctx, "c")
+	defer ps.Close()
+	confirmed(t, ps)
+	if err := p.rdb.Publish(ctx, "c", "heard").Err(); err != nil || heard(t, ps.Channel()) != "heard" {
+		t.Errorf("PUBLISH on local: %v", err)
+	}
 }

@@ -231,6 +231,8 @@ func (l *listener) refused(frame []byte) {
 		if leader == Primary && h.trip(context.Background(), h.era.Load(), ReasonQuota, newLimitError(err)).serving == Local {
 			return
 		}
+	} else if leader == Local {
+		l.hub.denied.Store(true)
 	}
 	if leader == Primary {
 		l.conn.Deliver(frame, false)

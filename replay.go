@@ -119,7 +119,7 @@ func (h *Hook) fault(e *era, cmd redis.Cmder, free bool, err error) fault {
 	case errors.Is(err, wire.ErrStale):
 		f.verdict, f.again, f.now, f.counted = Busy, true, true, true
 		return f
-	case errors.Is(err, errNotDialed):
+	case errors.Is(err, errNotDialed), saidNowhere(err):
 		f.verdict, f.again, f.now, f.counted = Busy, true, true, true // it was written to nobody
 		return f
 	case errors.As(err, &setUp):
@@ -282,7 +282,7 @@ func (h *Hook) plain(e *era, err error) error {
 		return stream.err
 	case errors.As(err, &setUp):
 		return setUp.limit
-	case errors.Is(err, errNotDialed):
+	case errors.Is(err, errNotDialed), saidNowhere(err):
 		if cur := h.era.Load(); cur.cause != nil {
 			return h.plain(cur, cur.cause)
 		}

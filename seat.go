@@ -31,6 +31,9 @@ type seat struct {
 	term    uint64     // in which of its terms
 	aborted bool       // a switch came between: nothing of this transaction may run any more
 	told    bool       // and its caller has been told
+	multi   bool       // it began with MULTI, or MULTI by hand was sent in it
+	watched bool       // it began with WATCH
+	left    string     // what takes away that it has left on the primary's connection
 	fixed   bool       // in a state that cannot be carried over: it stays on the primary
 	dress   dress      // what the connection in use is to look like
 	worn    dress      // what the primary's looks like
@@ -58,9 +61,15 @@ func (s *seat) arm(on Backend, term uint64) {
 	s.armed, s.aborted, s.told, s.on, s.term = true, false, false, on, term
 }
 
+// began sees a command that arms.
+func (s *seat) began(args []any) {
+	s.multi = s.multi || command.Is(args, "multi")
+	s.watched = s.watched || command.Is(args, "watch")
+}
+
 // disarm ends a transaction. A connection that was taken for it alone goes back.
 func (s *seat) disarm() {
-	s.armed, s.aborted, s.told = false, false, false
+	s.armed, s.aborted, s.told, s.multi, s.watched = false, false, false, false, false
 	if !s.dress.changed {
 		s.release()
 	}
@@ -70,8 +79,13 @@ func (s *seat) disarm() {
 // connection, which the pool does not hand out again.
 func (s *seat) abort() {
 	s.aborted = true
-	if s.on == Local {
+	switch {
+	case s.on == Local:
 		s.release()
+	case s.multi:
+		s.left = "discard"
+	case s.left == "":
+		s.left = "unwatch"
 	}
 }
 

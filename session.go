@@ -3,6 +3,7 @@ package fallback
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/redis-fallback/fallback/internal/command"
 	"github.com/redis/go-redis/v9"
@@ -78,6 +79,10 @@ func (h *Hook) setUp(ctx context.Context, next redis.ProcessHook, cmd redis.Cmde
 		defer h.onConnect.sends(cmd)()
 	}
 	err := next(ctx, cmd)
+	if saidNowhere(err) {
+		cmd.SetErr(nil)
+		return nil
+	}
 	if err == nil || h.verdict(cmd, err) != Limit {
 		return err
 	}
@@ -101,6 +106,12 @@ func (h *Hook) setUpPipeline(ctx context.Context, next redis.ProcessPipelineHook
 		defer h.onConnect.sends(cmds...)()
 	}
 	err := next(ctx, cmds)
+	if saidNowhere(err) {
+		for _, cmd := range cmds {
+			cmd.SetErr(nil)
+		}
+		return nil
+	}
 	if err != nil && h.verdict(cmds[0], err) == Limit {
 		h.refused.Add(1)
 		h.trip(ctx, e, ReasonQuota, newLimitError(err))
@@ -138,7 +149,7 @@ func (h *Hook) onSession(ctx context.Context, in *instance, next redis.ProcessHo
 	args := cmd.Args()
 	e := h.era.Load()
 	switch {
-	case command.Is(args, "watch"), command.Is(args, "multi") && !s.armed:
+	case command.Is(args, "watch"), command.Is(args, "multi") && (!s.armed || s.told && !s.watched):
 		return h.arm(ctx, e, s, next, cmd, class)
 	case s.armed:
 		return h.armed(ctx, e, s, next, cmd, class)
@@ -190,6 +201,12 @@ func (h *Hook) dressed(ctx context.Context, e *era, in *instance, s *seat, next 
 // dressPrimary makes the primary's connection look as the Conn wants it: it may have been told so
 // while local served.
 func (s *seat) dressPrimary(ctx context.Context, next redis.ProcessHook) error {
+	if s.left != "" { // by a transaction that a switch has met
+		if err := next(ctx, redis.NewStatusCmd(ctx, s.left)); err != nil && !strings.HasPrefix(err.Error(), "ERR DISCARD without MULTI") {
+			return err
+		}
+		s.left = ""
+	}
 	if s.dress.db == s.worn.db && s.dress.name == s.worn.name {
 		return nil
 	}

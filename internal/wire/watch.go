@@ -48,6 +48,9 @@ func (c *Conn) unwatched(reply []byte) {
 	switch {
 	case bytes.HasPrefix(reply, []byte("-EXECABORT")), bytes.HasPrefix(reply, []byte("+OK")), reply[0] == '*', reply[0] == '_':
 		c.watch.Store(unwatched)
+	case bytes.HasPrefix(reply, []byte("+QUEUED")), bytes.HasPrefix(reply, []byte("-ERR EXEC without MULTI")),
+		bytes.HasPrefix(reply, []byte("-ERR DISCARD without MULTI")):
+		c.watch.Store(watching) // the server has answered, and its holder goes on
 	default:
 		c.spent.Store(true)
 	}
