@@ -92,6 +92,7 @@ func BenchmarkStubPipeline100(b *testing.B) {
 	dial := h.DialHook(func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no server") })
 	h.ProcessHook(nil)
 	hooked := h.ProcessPipelineHook(bare)
+	h.ProcessPipelineHook(bare)
 	_, _ = dial(ctx, "tcp", "127.0.0.1:1") // as every client but a cluster's does
 	for _, name := range []string{"set", "incr"} {
 		var cmds []redis.Cmder
