@@ -123,7 +123,9 @@ func (h *Hook) letGo(ctx context.Context, e *era, s *seat, next redis.ProcessHoo
 // armedOnPrimary sends a command within a transaction, once.
 func (h *Hook) armedOnPrimary(ctx context.Context, e *era, s *seat, next redis.ProcessHook, cmd redis.Cmder, class command.Class) error {
 	c := call{next: next, cmd: cmd, sent: cmd}
-	if !h.repeatable(class, cmd.Args(), cmd) {
+	// That a write is harmless twice is no help here: what begins again is the caller's whole block, which
+	// has read meanwhile what the lost one wrote.
+	if !class.Has(command.Read) || cmd.NoRetry() {
 		c.once = &once{Cmder: cmd}
 		c.sent = c.once
 	}

@@ -50,11 +50,19 @@ type dress struct {
 	changed  bool
 }
 
-// dropped is called when the instance has been collected.
+// dropped is called when the instance has been collected, where it must not wait: giving a connection
+// back may take a round trip.
 func (s *seat) dropped() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.release()
+	held := s.conn != nil
+	s.mu.Unlock()
+	if held {
+		go func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.release()
+		}()
+	}
 }
 
 func (s *seat) arm(on Backend, term uint64) {

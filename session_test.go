@@ -287,3 +287,26 @@ func TestWatchWhoseConnectionEnds(t *testing.T) {
 		t.Errorf("n is %q on local, want 1", get(t, p.local, "n"))
 	}
 }
+
+// Law 2 under a WATCH: a write whose reply was lost may have run. The block must not begin again, which
+// would read what it wrote, also where the write alone is harmless twice.
+func TestAWriteLostUnderWatch(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]func(*redis.Tx) error{
+		"alone": func(tx *redis.Tx) error { return tx.Set(ctx, "side", 1, 0).Err() },
+		"in a pipeline": func(tx *redis.Tx) error {
+			_, err := tx.Pipelined(ctx, func(pipe redis.Pipeliner) error { return pipe.Set(ctx, "side", 1, 0).Err() })
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t)
+			p.rdb.Ping(ctx)
+			p.primary.LoseReply("SET", 1)
+			if err := add(p.rdb, "n", write); !errors.Is(err, io.EOF) || get(t, p.primary, "side") != "1" {
+				t.Errorf("error %v, want EOF; side is %q", err, get(t, p.primary, "side"))
+			}
+		})
+	}
+}

@@ -18,8 +18,9 @@ func (h *Hook) batchOnSession(ctx context.Context, b *batch) error {
 	if s.armed {
 		b.look(h)
 		b.judge(h)
-		// Harmless twice or not: an EXEC that may have run must not be reported as failed.
-		b.twice = b.twice && !b.tx
+		// What may have run, and wrote, must not be reported as failed, harmless twice or not: the caller's
+		// whole block would begin again.
+		b.twice = b.reads
 		err := h.armedBatch(ctx, e, b)
 		for _, cmd := range b.inner() {
 			if cmd.Err() == nil {
