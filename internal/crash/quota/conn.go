@@ -3,6 +3,7 @@ package quota
 import (
 	"bytes"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -83,46 +84,34 @@ func (c *conn) request(args [][]byte, raw []byte, out *bytes.Buffer) bool {
 		out.WriteString("*1\r\n$7\r\nDISCARD\r\n")
 		s.swap = []byte(execAbort)
 		c.multi, c.dirty, c.said = false, false, nil
-	case name == "EXEC":
-		// What came before is on the server while the fate of EXEC is thought about.
-		if _, err := c.up.Write(out.Bytes()); err != nil {
-			return false
-		}
-		out.Reset()
-		switch c.p.fate(c.marked) {
-		case Sever:
-			return false
-		case Lose:
-			s.lose = true
-		default:
-			s.lose = c.p.loses(args)
-		}
-		c.multi, c.said = false, nil
-		out.Write(raw)
 	default:
+		if c.multi && name != "EXEC" {
+			c.said = append(c.said, args...)
+		}
+		if f := c.p.sprung(name, slices.Concat(c.said, args)); f != nil {
+			// What came before is on the server while f waits.
+			if _, err := c.up.Write(out.Bytes()); err != nil {
+				return false
+			}
+			out.Reset()
+			switch f() {
+			case Sever:
+				return false
+			case Lose:
+				s.lose = true
+			default:
+			}
+		}
 		switch name {
 		case "MULTI":
 			c.multi = true
-		case "DISCARD", "RESET":
+		case "EXEC", "DISCARD", "RESET":
 			c.multi, c.dirty, c.said = false, false, nil
 		}
-		if c.multi {
-			c.said = append(c.said, args...)
-		} else {
-			s.lose = c.p.loses(args)
-		}
+		s.lose = s.lose || !c.multi && c.p.loses(args)
 		out.Write(raw)
 	}
 	return c.push(s)
-}
-
-func (c *conn) marked(marker string) bool {
-	for _, a := range c.said {
-		if bytes.Contains(a, []byte(marker)) {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *conn) push(s slot) bool {

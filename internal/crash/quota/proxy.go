@@ -3,8 +3,10 @@
 package quota
 
 import (
+	"bytes"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,7 +25,7 @@ const (
 	All          // every command that is billed
 )
 
-// Fate is what becomes of an EXEC.
+// Fate is what becomes of a command.
 type Fate uint8
 
 // The fates.
@@ -44,8 +46,7 @@ type Proxy struct {
 	lose     int
 	delay    time.Duration
 	apart    bool
-	marker   string
-	atExec   func() Fate
+	trap     trap
 	conns    map[*conn]bool
 	refusals int64
 	closed   bool
@@ -127,19 +128,20 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// AtExec calls f once, before the next EXEC of a transaction that has an argument with marker in it
-// is sent on. f may wait: the connection does too, while others go on. nil ends it.
-func (p *Proxy) AtExec(marker string, f func() Fate) {
+// At calls f once, before the next command of this name is sent on that has marker in an argument, or
+// in one of the transaction that it ends. f may wait: the connection does too, while others go on. nil
+// ends it.
+func (p *Proxy) At(command, marker string, f func() Fate) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.marker, p.atExec = marker, f
+	p.trap = trap{command, marker, f}
 }
 
 // Renew ends every fault.
 func (p *Proxy) Renew() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mode, p.quota, p.lose, p.delay, p.apart, p.atExec = Nothing, -1, 0, 0, false, nil
+	p.mode, p.quota, p.lose, p.delay, p.apart, p.trap = Nothing, -1, 0, 0, false, trap{}
 }
 
 // Refusals returns how many commands have been refused.
@@ -222,17 +224,23 @@ func (p *Proxy) loses(args [][]byte) bool {
 	return true
 }
 
-// fate asks AtExec's function about an EXEC.
-func (p *Proxy) fate(marked func(string) bool) Fate {
+type trap struct {
+	command, marker string
+	f               func() Fate
+}
+
+// sprung returns the function of At, if a command is the one it waits for.
+func (p *Proxy) sprung(name string, said [][]byte) func() Fate {
 	p.mu.Lock()
-	f := p.atExec
-	if f == nil || !marked(p.marker) {
-		p.mu.Unlock()
-		return Pass
+	defer p.mu.Unlock()
+	if p.trap.f == nil || p.trap.command != name || !slices.ContainsFunc(said, func(a []byte) bool {
+		return bytes.Contains(a, []byte(p.trap.marker))
+	}) {
+		return nil
 	}
-	p.atExec = nil
-	p.mu.Unlock()
-	return f()
+	f := p.trap.f
+	p.trap = trap{}
+	return f
 }
 
 func (p *Proxy) pause() time.Duration {

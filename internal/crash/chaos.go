@@ -1,0 +1,151 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// fault is a kind of misfortune.
+type fault string
+
+// The faults. Those of a drain wait for the next one, whichever process does it.
+const (
+	quotaAll        fault = "quota"               // everything is refused
+	quotaWrites     fault = "quota on writes"     // reads go on
+	quotaSoon       fault = "quota after"         // some more commands, then everything is refused
+	killWorker      fault = "kill -9 a process"   //
+	stopWorker      fault = "stop a process"      //
+	killLocal       fault = "kill -9 local"       //
+	stopLocal       fault = "stop local"          //
+	killPrimary     fault = "kill -9 the primary" //
+	stopPrimary     fault = "stop the primary"    //
+	part            fault = "part from primary"   // one process does not reach the primary
+	cut             fault = "cut connections"     //
+	lose            fault = "lose replies"        //
+	slow            fault = "slow network"        //
+	drainHold       fault = "hold a drain"        // its EXEC is on the way for long
+	drainStop       fault = "stop a drainer"      // before its EXEC is sent on
+	drainPause      fault = "pause a drainer"     // when it looks at the position
+	drainKill       fault = "kill -9 a drainer"   // and its EXEC arrives
+	drainLose       fault = "lose a drain's reply"
+	drainSever      fault = "cut before a drain's EXEC"
+	everybody             = -1
+	firstOfFaults         = 800 * time.Millisecond
+	meanBetween           = 900 * time.Millisecond
+	longerThanLease       = 4 * time.Second
+)
+
+// event is one misfortune of a run.
+type event struct {
+	at    time.Duration
+	fault fault
+	who   int // a process, or everybody
+	n     int
+	last  time.Duration
+}
+
+func (e event) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%6.2fs %s", e.at.Seconds(), e.fault)
+	if e.n > 0 {
+		b.WriteString(" " + strconv.Itoa(e.n))
+	}
+	if e.who != everybody {
+		fmt.Fprintf(&b, " (process %d)", e.who)
+	}
+	if e.last > 0 {
+		fmt.Fprintf(&b, " for %.2fs", e.last.Seconds())
+	}
+	return b.String()
+}
+
+// weights say how often each fault comes, how long it lasts at least and at most, and what it seizes:
+// two faults of one thing do not overlap.
+var weights = []struct {
+	fault    fault
+	weight   int
+	min, max time.Duration
+	seizes   string
+}{
+	{quotaAll, 6, 500 * time.Millisecond, 4 * time.Second, "quota"},
+	{quotaWrites, 3, 500 * time.Millisecond, 3 * time.Second, "quota"},
+	{quotaSoon, 4, time.Second, 3 * time.Second, "quota"},
+	{killWorker, 4, 100 * time.Millisecond, time.Second, "process"},
+	{stopWorker, 4, 300 * time.Millisecond, longerThanLease, "process"},
+	{killLocal, 2, 200 * time.Millisecond, 1500 * time.Millisecond, "local"},
+	{stopLocal, 2, 200 * time.Millisecond, 1500 * time.Millisecond, "local"},
+	{killPrimary, 2, 200 * time.Millisecond, 2 * time.Second, "primary"},
+	{stopPrimary, 2, 200 * time.Millisecond, 2500 * time.Millisecond, "primary"},
+	{part, 3, 500 * time.Millisecond, 2500 * time.Millisecond, "network"},
+	{cut, 3, 0, 0, "network"},
+	{lose, 4, 0, 0, "network"},
+	{slow, 2, 500 * time.Millisecond, 2 * time.Second, "network"},
+	{drainHold, 3, 500 * time.Millisecond, longerThanLease, "drain"},
+	{drainStop, 3, time.Second, longerThanLease, "drain"},
+	{drainPause, 3, time.Second, longerThanLease, "drain"},
+	{drainKill, 3, 100 * time.Millisecond, time.Second, "drain"},
+	{drainLose, 3, 0, 0, "drain"},
+	{drainSever, 2, 0, 0, "drain"},
+}
+
+// schedule makes the misfortunes of one run: the same of the same seed. Early on everybody meets the
+// quota, one after the other, so that every run has a time in which local serves.
+func schedule(seed uint64, span time.Duration, processes int) []event {
+	rnd := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // repeatable
+	between := func(low, high time.Duration) time.Duration { return low + time.Duration(rnd.Int64N(int64(high-low)+1)) }
+	free := map[string]time.Duration{} // when what a fault seizes can be seized again
+	var all []event
+	for _, who := range rnd.Perm(processes) {
+		at := between(firstOfFaults, 2*firstOfFaults)
+		e := event{at: at, fault: quotaAll, who: who, last: min(between(2*time.Second, 4*time.Second), span/2)}
+		free["quota"+strconv.Itoa(who)] = at + e.last
+		all = append(all, e)
+	}
+	total := 0
+	for _, w := range weights {
+		total += w.weight
+	}
+	for at := firstOfFaults; ; {
+		at += time.Duration(rnd.ExpFloat64() * float64(meanBetween))
+		if at >= span {
+			break
+		}
+		n, i := rnd.IntN(total), 0
+		for ; n >= weights[i].weight; i++ {
+			n -= weights[i].weight
+		}
+		w := weights[i]
+		e := event{at: at, fault: w.fault, who: everybody, last: between(w.min, w.max)}
+		things := []string{w.seizes}
+		if slices.Contains([]string{"quota", "process", "network"}, w.seizes) {
+			if rnd.IntN(4) > 0 {
+				e.who = rnd.IntN(processes)
+				things[0] += strconv.Itoa(e.who)
+			} else {
+				things = nil
+				for p := range processes {
+					things = append(things, w.seizes+strconv.Itoa(p))
+				}
+			}
+		}
+		switch w.fault {
+		case quotaSoon:
+			e.n = 1 + rnd.IntN(30)
+		case lose:
+			e.n = 1 + rnd.IntN(4)
+		}
+		if at+e.last > span || slices.ContainsFunc(things, func(t string) bool { return free[t] > at }) {
+			continue
+		}
+		for _, t := range things {
+			free[t] = at + e.last
+		}
+		all = append(all, e)
+	}
+	slices.SortStableFunc(all, func(a, b event) int { return int(a.at - b.at) })
+	return all
+}

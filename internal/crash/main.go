@@ -1,0 +1,187 @@
+// Command crash shows that no acknowledged write is lost, doubled or out of order, whatever happens:
+// processes of an application write through the hook while their quota comes and goes, processes and
+// servers are killed and stopped, and connections are cut with replies lost. Then everything is well
+// again, and what the primary has is held against all that was acknowledged.
+//
+//	go run ./internal/crash                       a run of 20 s
+//	go run ./internal/crash -runs 100             the long way, about 50 minutes
+//	go run ./internal/crash -seed 17 -v           run 17 again, with what happened in it
+//
+// It needs redis-server. It ends with 1 if anything was found, and keeps the files of that run.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"time"
+
+	"github.com/redis-fallback/fallback/internal/crash/check"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == workerCommand {
+		if err := work(os.Args[2:], os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "worker:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer cancel()
+	os.Exit(command(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// command is the program that starts the runs.
+func command(ctx context.Context, args []string, out, errs io.Writer) int {
+	f := flag.NewFlagSet("crash", flag.ContinueOnError)
+	f.SetOutput(errs)
+	var s settings
+	runs := f.Int("runs", 1, "how many runs")
+	seed := f.Uint64("seed", 1, "of the first run; the others count on")
+	dir := f.String("dir", "", "where files of the runs go; default a new folder for temporary files")
+	verbose := f.Bool("v", false, "say what happened when")
+	f.DurationVar(&s.span, "span", 20*time.Second, "how long things happen in one run")
+	f.DurationVar(&s.settle, "settle", time.Minute, "how long all may take to be well again")
+	f.IntVar(&s.processes, "processes", 4, "of the application")
+	f.IntVar(&s.callers, "callers", 4, "goroutines of each")
+	f.DurationVar(&s.pause, "pause", 25*time.Millisecond, "between two calls of one, on average")
+	f.BoolVar(&s.calm, "calm", false, "nothing happens")
+	f.StringVar(&s.bug, "bug", "", "a mistake that the processes make on purpose")
+	if err := f.Parse(args); err != nil {
+		return 2
+	}
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		fmt.Fprintln(errs, "crash: redis-server is not installed")
+		return 2
+	}
+	if *dir == "" {
+		made, err := os.MkdirTemp("", "crash")
+		if err != nil {
+			fmt.Fprintln(errs, "crash:", err)
+			return 2
+		}
+		*dir = made
+		defer os.Remove(made) // if no run has left anything
+	}
+	sum := newTotal(out)
+	for i := range uint64(*runs) {
+		if ctx.Err() != nil {
+			break
+		}
+		sum.add(s.once(ctx, *seed+i, *dir), *verbose)
+	}
+	sum.print()
+	if sum.bad > 0 || ctx.Err() != nil {
+		return 1
+	}
+	return 0
+}
+
+// result is one run and what it has shown.
+type result struct {
+	seed uint64
+	dir  string
+	took time.Duration
+	*outcome
+	err error
+}
+
+func (r result) bad() bool {
+	return r.err != nil || len(r.Violations) > 0 || r.undelivered > 0
+}
+
+// once does one run in a folder of its own, which goes if nothing was found.
+func (s settings) once(ctx context.Context, seed uint64, parent string) result {
+	began := time.Now()
+	r := result{seed: seed}
+	if r.dir, r.err = os.MkdirTemp(parent, fmt.Sprintf("run-%d-", seed)); r.err != nil {
+		return r
+	}
+	r.outcome, r.err = s.run(ctx, seed, r.dir)
+	r.took = time.Since(began)
+	if !r.bad() {
+		_ = os.RemoveAll(r.dir)
+	}
+	return r
+}
+
+// total adds up the runs, and prints a line for each.
+type total struct {
+	out     io.Writer
+	runs    int
+	bad     int
+	laws    map[check.Law]int
+	letters map[string]int
+	acked   int
+	unsure  int
+	late    int
+	stale   int
+	excused int
+	behind  int
+	dead    int
+}
+
+// laws are in the order in which they are printed.
+var laws = []check.Law{check.Missing, check.Doubled, check.Disordered, check.Torn, check.Foreign, check.Expiry}
+
+// shown bounds how many findings of one run are printed.
+const shown = 12
+
+func newTotal(out io.Writer) *total {
+	return &total{out: out, laws: map[check.Law]int{}, letters: map[string]int{}}
+}
+
+func (t *total) add(r result, verbose bool) {
+	t.runs++
+	if r.bad() {
+		t.bad++
+	}
+	if r.outcome == nil {
+		fmt.Fprintf(t.out, "run %d: seed %d: %v\n", t.runs, r.seed, r.err)
+		fmt.Fprintf(t.out, "  its files are in %s; again: -seed %d -v\n", r.dir, r.seed)
+		return
+	}
+	fmt.Fprintf(t.out, "run %d: seed %d, %.1fs, %d faults, %d refusals, %d trips: acknowledged %d, unsure %d",
+		t.runs, r.seed, r.took.Seconds(), r.faults, r.refusals, r.trips, r.Acked, r.Unsure)
+	for _, l := range laws {
+		t.laws[l] += r.Count(l)
+		fmt.Fprintf(t.out, ", %s %d", l, r.Count(l))
+	}
+	fmt.Fprintf(t.out, ", undelivered %d; dead letters only %d, late %d, stale pops %d, lost pops %d\n", r.undelivered, r.Dead, r.Late, r.Stale, r.Excused)
+	t.acked, t.unsure, t.late, t.stale, t.excused = t.acked+r.Acked, t.unsure+r.Unsure, t.late+r.Late, t.stale+r.Stale, t.excused+r.Excused
+	t.behind, t.dead = t.behind+r.undelivered, t.dead+r.Dead
+	for why, n := range r.Letters {
+		t.letters[why] += n
+	}
+	if verbose {
+		for _, n := range r.notes {
+			fmt.Fprintln(t.out, "  "+n)
+		}
+	}
+	for _, v := range r.Violations[:min(len(r.Violations), shown)] {
+		fmt.Fprintln(t.out, "  "+v.String())
+	}
+	if r.err != nil {
+		fmt.Fprintf(t.out, "  %v\n", r.err)
+	}
+	if r.bad() {
+		fmt.Fprintf(t.out, "  its files are in %s; again: -seed %d -v\n", r.dir, r.seed)
+	}
+}
+
+func (t *total) print() {
+	fmt.Fprintf(t.out, "\n%d runs, %d of them bad. Writes acknowledged: %d; unsure, their callers know: %d.\n", t.runs, t.bad, t.acked, t.unsure)
+	for _, l := range laws {
+		fmt.Fprintf(t.out, "%-24s %d\n", l, t.laws[l])
+	}
+	fmt.Fprintf(t.out, "%-24s %d\n%-24s %d\n", "undelivered", t.behind, "in dead letters only", t.dead)
+	for why, n := range t.letters {
+		fmt.Fprintf(t.out, "  dead letter: %d x %s\n", n, why)
+	}
+	fmt.Fprintf(t.out, "%-24s %d\n%-24s %d\n%-24s %d\n", "lost and late", t.late, "popped on both servers", t.stale, "gone with lost pops", t.excused)
+}
