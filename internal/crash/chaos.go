@@ -14,29 +14,33 @@ type fault string
 
 // The faults. Those of a drain wait for the next one, whichever process does it.
 const (
-	quotaAll        fault = "quota"               // everything is refused
-	quotaWrites     fault = "quota on writes"     // reads go on
-	quotaSoon       fault = "quota after"         // some more commands, then everything is refused
-	killWorker      fault = "kill -9 a process"   //
-	stopWorker      fault = "stop a process"      //
-	killLocal       fault = "kill -9 local"       //
-	stopLocal       fault = "stop local"          //
-	killPrimary     fault = "kill -9 the primary" //
-	stopPrimary     fault = "stop the primary"    //
-	part            fault = "part from primary"   // one process does not reach the primary
-	cut             fault = "cut connections"     //
-	lose            fault = "lose replies"        //
-	slow            fault = "slow network"        //
-	drainHold       fault = "hold a drain"        // its EXEC is on the way for long
-	drainStop       fault = "stop a drainer"      // before its EXEC is sent on
-	drainPause      fault = "pause a drainer"     // when it looks at the position
-	drainKill       fault = "kill -9 a drainer"   // and its EXEC arrives
-	drainLose       fault = "lose a drain's reply"
-	drainSever      fault = "cut before a drain's EXEC"
-	everybody             = -1
-	firstOfFaults         = 800 * time.Millisecond
-	meanBetween           = 900 * time.Millisecond
-	longerThanLease       = 4 * time.Second
+	quotaAll    fault = "quota"               // everything is refused
+	quotaWrites fault = "quota on writes"     // reads go on
+	quotaSoon   fault = "quota after"         // some more commands, then everything is refused
+	killWorker  fault = "kill -9 a process"   //
+	stopWorker  fault = "stop a process"      //
+	killLocal   fault = "kill -9 local"       //
+	stopLocal   fault = "stop local"          //
+	killPrimary fault = "kill -9 the primary" //
+	stopPrimary fault = "stop the primary"    //
+	part        fault = "part from primary"   // one process does not reach the primary
+	cut         fault = "cut connections"     //
+	lose        fault = "lose replies"        //
+	slow        fault = "slow network"        //
+	drainHold   fault = "hold a drain"        // its EXEC is on the way for long
+	drainStop   fault = "stop a drainer"      // before its EXEC is sent on
+	drainPause  fault = "pause a drainer"     // when it looks at the position
+	drainKill   fault = "kill -9 a drainer"   // and its EXEC arrives
+	drainLose   fault = "lose a drain's reply"
+	drainSever  fault = "cut before a drain's EXEC"
+	drainEvict  fault = "evict a drain's position" // and lose its reply; only where asked for
+)
+
+const (
+	everybody       = -1
+	firstFault      = 800 * time.Millisecond
+	meanBetween     = 500 * time.Millisecond
+	longerThanLease = 4 * time.Second
 )
 
 // event is one misfortune of a run.
@@ -50,7 +54,7 @@ type event struct {
 
 func (e event) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%6.2fs %s", e.at.Seconds(), e.fault)
+	b.WriteString(string(e.fault))
 	if e.n > 0 {
 		b.WriteString(" " + strconv.Itoa(e.n))
 	}
@@ -90,35 +94,42 @@ var weights = []struct {
 	{drainKill, 3, 100 * time.Millisecond, time.Second, "drain"},
 	{drainLose, 3, 0, 0, "drain"},
 	{drainSever, 2, 0, 0, "drain"},
+	{drainEvict, 0, 0, 0, "drain"},
 }
 
 // schedule makes the misfortunes of one run: the same of the same seed. Early on everybody meets the
-// quota, one after the other, so that every run has a time in which local serves.
-func schedule(seed uint64, span time.Duration, processes int) []event {
+// quota, one after the other, so that every run has a time in which local serves. If some faults are
+// named, the others do not come.
+func schedule(seed uint64, span time.Duration, processes int, only []fault) []event {
 	rnd := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // repeatable
 	between := func(low, high time.Duration) time.Duration { return low + time.Duration(rnd.Int64N(int64(high-low)+1)) }
 	free := map[string]time.Duration{} // when what a fault seizes can be seized again
 	var all []event
 	for _, who := range rnd.Perm(processes) {
-		at := between(firstOfFaults, 2*firstOfFaults)
+		at := between(firstFault, 2*firstFault)
 		e := event{at: at, fault: quotaAll, who: who, last: min(between(2*time.Second, 4*time.Second), span/2)}
 		free["quota"+strconv.Itoa(who)] = at + e.last
 		all = append(all, e)
 	}
-	total := 0
-	for _, w := range weights {
-		total += w.weight
+	var choice []int // of weights, each as often as it weighs
+	for i, w := range weights {
+		n := w.weight
+		if len(only) > 0 {
+			n = 0
+			if slices.Contains(only, w.fault) {
+				n = max(w.weight, 1)
+			}
+		}
+		for range n {
+			choice = append(choice, i)
+		}
 	}
-	for at := firstOfFaults; ; {
+	for at := firstFault; ; {
 		at += time.Duration(rnd.ExpFloat64() * float64(meanBetween))
 		if at >= span {
 			break
 		}
-		n, i := rnd.IntN(total), 0
-		for ; n >= weights[i].weight; i++ {
-			n -= weights[i].weight
-		}
-		w := weights[i]
+		w := weights[choice[rnd.IntN(len(choice))]]
 		e := event{at: at, fault: w.fault, who: everybody, last: between(w.min, w.max)}
 		things := []string{w.seizes}
 		if slices.Contains([]string{"quota", "process", "network"}, w.seizes) {
@@ -137,6 +148,7 @@ func schedule(seed uint64, span time.Duration, processes int) []event {
 			e.n = 1 + rnd.IntN(30)
 		case lose:
 			e.n = 1 + rnd.IntN(4)
+		default:
 		}
 		if at+e.last > span || slices.ContainsFunc(things, func(t string) bool { return free[t] > at }) {
 			continue
@@ -148,4 +160,21 @@ func schedule(seed uint64, span time.Duration, processes int) []event {
 	}
 	slices.SortStableFunc(all, func(a, b event) int { return int(a.at - b.at) })
 	return all
+}
+
+// parseFaults reads names of faults, separated by commas.
+func parseFaults(names string) ([]fault, error) {
+	var all []fault
+	for name := range strings.SplitSeq(names, ",") {
+		f := fault(strings.TrimSpace(name))
+		known := []fault{}
+		for _, w := range weights {
+			known = append(known, w.fault)
+		}
+		if !slices.Contains(known, f) {
+			return nil, fmt.Errorf("no such fault: %q; there are %q", name, known)
+		}
+		all = append(all, f)
+	}
+	return all, nil
 }

@@ -95,6 +95,7 @@ func (c *caller) send(ctx context.Context, batch history.Batch, n int) error {
 		pipe = c.rdb.Pipeline()
 	case history.Transaction:
 		pipe = c.rdb.TxPipeline()
+	default:
 	}
 	if pipe != nil {
 		via = pipe

@@ -32,8 +32,9 @@ func main() {
 		return
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer cancel()
-	os.Exit(command(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	code := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	cancel()
+	os.Exit(code)
 }
 
 // command is the program that starts the runs.
@@ -51,6 +52,11 @@ func command(ctx context.Context, args []string, out, errs io.Writer) int {
 	f.IntVar(&s.callers, "callers", 4, "goroutines of each")
 	f.DurationVar(&s.pause, "pause", 25*time.Millisecond, "between two calls of one, on average")
 	f.BoolVar(&s.calm, "calm", false, "nothing happens")
+	f.Func("only", "`faults` that come, separated by commas; default all but the eviction of a position", func(v string) error {
+		var err error
+		s.only, err = parseFaults(v)
+		return err
+	})
 	f.StringVar(&s.bug, "bug", "", "a mistake that the processes make on purpose")
 	if err := f.Parse(args); err != nil {
 		return 2
@@ -66,7 +72,7 @@ func command(ctx context.Context, args []string, out, errs io.Writer) int {
 			return 2
 		}
 		*dir = made
-		defer os.Remove(made) // if no run has left anything
+		defer func() { _ = os.Remove(made) }() // if no run has left anything
 	}
 	sum := newTotal(out)
 	for i := range uint64(*runs) {

@@ -16,6 +16,8 @@ const (
 	prefix         = "fallback:{" + recordName + "}:"
 	stateKey       = prefix + "state"
 	positionMarker = prefix + "position:"
+
+	positionPattern = positionMarker + "*" // braces mean nothing in a pattern
 )
 
 // record returns a client of local that is in the database of the record.

@@ -25,7 +25,8 @@ type settings struct {
 	processes int
 	callers   int
 	pause     time.Duration
-	calm      bool // without faults
+	calm      bool    // without faults
+	only      []fault // of which there are, if any is named
 	bug       string
 }
 
@@ -46,6 +47,7 @@ type trial struct {
 	logs  []string
 	errs  []error
 	notes []string
+	traps []event // that wait for a drain
 }
 
 // seat is the place of one process: it is killed and another takes it, the proxy stays.
@@ -75,7 +77,7 @@ func (s settings) run(ctx context.Context, seed uint64, dir string) (*outcome, e
 	}
 	t.began = time.Now()
 	if !s.calm {
-		t.faults = schedule(seed, s.span, s.processes)
+		t.faults = schedule(seed, s.span, s.processes, s.only)
 	}
 	if err := t.suffer(ctx); err != nil {
 		return nil, err

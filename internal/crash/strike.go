@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/redis-fallback/fallback/internal/crash/quota"
 	"github.com/redis-fallback/fallback/internal/redistest"
+	"github.com/redis/go-redis/v9"
 )
 
 // slowBy is how long a slow network holds each piece of a request: short of every bound that the hook
@@ -88,8 +91,18 @@ func (t *trial) server(e event) *redistest.Server {
 	return t.primary
 }
 
-// trap waits at every process for the next drain, and strikes the one that does it.
+// trap has a drain struck, whichever process does it: the first for the first trap, and so on.
 func (t *trial) trap(e event) {
+	t.mu.Lock()
+	t.traps = append(t.traps, e)
+	first := len(t.traps) == 1
+	t.mu.Unlock()
+	if first {
+		t.arm(e)
+	}
+}
+
+func (t *trial) arm(e event) {
 	command := "EXEC"
 	if e.fault == drainPause {
 		command = "WATCH"
@@ -99,11 +112,23 @@ func (t *trial) trap(e event) {
 		s.proxy.At(command, positionMarker, func() quota.Fate {
 			fate := quota.Pass
 			once.Do(func() {
-				t.note("  a drain of process %d meets: %s", i, e.fault)
+				t.note("  a drain of process %d meets: %s", i, e)
 				fate = t.strikeDrain(e, s)
+				t.sprung()
 			})
 			return fate
 		})
+	}
+}
+
+// sprung arms the next trap, if one waits.
+func (t *trial) sprung() {
+	t.mu.Lock()
+	t.traps = t.traps[1:]
+	waiting := slices.Clone(t.traps)
+	t.mu.Unlock()
+	if len(waiting) > 0 {
+		t.arm(waiting[0])
 	}
 }
 
@@ -132,7 +157,26 @@ func (t *trial) strikeDrain(e event, s *seat) quota.Fate {
 		return quota.Lose
 	case drainSever:
 		return quota.Sever
+	case drainEvict:
+		t.ends.Go(func() {
+			time.Sleep(slowBy) // until EXEC has run
+			t.failed(t.evict())
+		})
+		return quota.Lose
 	default:
 	}
 	return quota.Pass
+}
+
+// evict deletes the position on the primary, as a server does that is short of memory.
+func (t *trial) evict() error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	rdb := redis.NewClient(t.primary.Options())
+	defer rdb.Close()
+	keys, err := rdb.Keys(ctx, positionPattern).Result()
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	return rdb.Del(ctx, keys...).Err()
 }

@@ -5,6 +5,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/redis-fallback/fallback/internal/crash/history"
@@ -104,7 +105,7 @@ type place struct {
 // History checks the operations of all processes of a run against what was found in the end.
 func History(ops []*history.Op, final *Final) *Report {
 	c := &checker{final: final, ops: ops, values: map[string]*history.Op{}, where: map[string]*place{}}
-	c.Report.Letters = map[string]int{}
+	c.Letters = map[string]int{}
 	for _, o := range ops {
 		if o.Wrote() {
 			c.Acked++
@@ -189,6 +190,12 @@ func (c *checker) find() {
 	}
 }
 
+// buried reports that a dead letter is about a key: of writes whose values are not theirs alone, such as
+// increments, no more can be known.
+func (c *checker) buried(key string) bool {
+	return slices.ContainsFunc(c.final.Letters, func(l Letter) bool { return strings.Contains(l.Payload, key) })
+}
+
 // letters looks for the writes that each dead letter holds. How a letter is written is not known here:
 // values are such that they can be found in any text.
 func (c *checker) letters() {
@@ -197,12 +204,12 @@ func (c *checker) letters() {
 		for v := range eachValue(l.Payload) {
 			if o := c.values[v]; o != nil {
 				c.at(v).dead++
-				c.Report.Letters[explain(o, l.Payload)]++
+				c.Letters[explain(o, l.Payload)]++
 				found = true
 			}
 		}
 		if !found {
-			c.Report.Letters["unknown: "+cut(l.Payload)]++
+			c.Letters["unknown: "+cut(l.Payload)]++
 		}
 	}
 }

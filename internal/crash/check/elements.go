@@ -27,6 +27,8 @@ func (c *checker) counters() {
 		switch {
 		case err != nil:
 			c.violate(Foreign, key, "%q", c.final.Strings[key])
+		case value < s.acked && c.buried(key):
+			c.Dead++
 		case value < s.acked:
 			c.violate(Missing, key, "%d of %d acknowledged increments", s.acked-value, s.acked)
 		case value > s.acked+s.unsure:

@@ -82,7 +82,11 @@ func (c *checker) registers() {
 			}
 		}
 		if !there {
-			if last != nil {
+			switch {
+			case last == nil:
+			case c.buried(key):
+				c.Dead++
+			default:
 				c.violate(Missing, key, "%s, and the key is absent", describe(last))
 			}
 			continue
@@ -94,6 +98,8 @@ func (c *checker) registers() {
 			c.violate(Foreign, key, "%q", text)
 		case ops[i].State == history.Refused:
 			c.violate(Doubled, key, "%s is there, and its caller was told that it had not run", describe(ops[i]))
+		case last != nil && ops[i].Seq < last.Seq && c.buried(key):
+			c.Dead++
 		case last != nil && ops[i].Seq < last.Seq:
 			c.overtaken(key, ops[i], last)
 		}
