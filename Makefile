@@ -1,4 +1,4 @@
-.PHONY: run test bench
+.PHONY: run test bench crash
 
 run: ## the demo: no server needed
 	go run ./cmd/redis-fallback demo
@@ -9,3 +9,6 @@ test:
 bench: ## the figures of docs/performance.md; the network ones need redis-server
 	go test -run '^$$' -bench . ./...
 	go run ./internal/measure
+
+crash: ## 100 runs of an application whose processes and servers are killed; about 40 minutes, needs redis-server
+	go run ./internal/crash -runs 100

@@ -162,6 +162,22 @@ func schedule(seed uint64, span time.Duration, processes int, only []fault) []ev
 	return all
 }
 
+// slack is how long a time left that was read on local may have stood still before it counted on the
+// primary: with the process that had read it, and with the primary.
+func slack(all []event) time.Duration {
+	var process, primary time.Duration
+	for _, e := range all {
+		switch e.fault {
+		case stopWorker, drainHold, drainStop, drainPause:
+			process = max(process, e.last)
+		case stopPrimary:
+			primary = max(primary, e.last)
+		default:
+		}
+	}
+	return process + primary + slowBy
+}
+
 // parseFaults reads names of faults, separated by commas.
 func parseFaults(names string) ([]fault, error) {
 	var all []fault

@@ -339,10 +339,21 @@ func (c *caller) finish(before fallback.Status, server string) error {
 		}
 		if err != nil {
 			o.State, o.Reply = history.Failed, strings.ReplaceAll(err.Error(), "\t", " ")
-			if errors.Is(err, redis.TxFailedErr) || strings.HasPrefix(err.Error(), "WRONGTYPE") {
+			if hasNotRun(o.Kind, err) {
 				o.State = history.Refused
 			}
 		}
 	}
 	return c.log.End(c.pending)
+}
+
+// hasNotRun reports an error that promises that nothing was written. A limit error of a command that is
+// harmless twice does not: an attempt before may have been lost. Nor does one that comes with local's.
+func hasNotRun(kind history.Kind, err error) bool {
+	if errors.Is(err, redis.TxFailedErr) || strings.HasPrefix(err.Error(), "WRONGTYPE") {
+		return true
+	}
+	_, limit := errors.AsType[*fallback.LimitError](err)
+	_, both := errors.AsType[*fallback.Error](err)
+	return limit && !both && kind != history.Register && kind != history.Expiring
 }

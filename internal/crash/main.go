@@ -19,8 +19,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"time"
-
-	"github.com/redis-fallback/fallback/internal/crash/check"
 )
 
 func main() {
@@ -50,8 +48,9 @@ func command(ctx context.Context, args []string, out, errs io.Writer) int {
 	f.DurationVar(&s.settle, "settle", time.Minute, "how long all may take to be well again")
 	f.IntVar(&s.processes, "processes", 4, "of the application")
 	f.IntVar(&s.callers, "callers", 4, "goroutines of each")
-	f.DurationVar(&s.pause, "pause", 25*time.Millisecond, "between two calls of one, on average")
+	f.DurationVar(&s.pause, "pause", 50*time.Millisecond, "between two calls of one, on average")
 	f.BoolVar(&s.calm, "calm", false, "nothing happens")
+	f.BoolVar(&s.alone, "alone", false, "there is no local: what the harness finds then is a mistake of its own, or of the retries")
 	f.Func("only", "`faults` that come, separated by commas; default all but the eviction of a position", func(v string) error {
 		var err error
 		s.only, err = parseFaults(v)
@@ -114,80 +113,4 @@ func (s settings) once(ctx context.Context, seed uint64, parent string) result {
 		_ = os.RemoveAll(r.dir)
 	}
 	return r
-}
-
-// total adds up the runs, and prints a line for each.
-type total struct {
-	out     io.Writer
-	runs    int
-	bad     int
-	laws    map[check.Law]int
-	letters map[string]int
-	acked   int
-	unsure  int
-	late    int
-	stale   int
-	excused int
-	behind  int
-	dead    int
-}
-
-// laws are in the order in which they are printed.
-var laws = []check.Law{check.Missing, check.Doubled, check.Disordered, check.Torn, check.Foreign, check.Expiry}
-
-// shown bounds how many findings of one run are printed.
-const shown = 12
-
-func newTotal(out io.Writer) *total {
-	return &total{out: out, laws: map[check.Law]int{}, letters: map[string]int{}}
-}
-
-func (t *total) add(r result, verbose bool) {
-	t.runs++
-	if r.bad() {
-		t.bad++
-	}
-	if r.outcome == nil {
-		fmt.Fprintf(t.out, "run %d: seed %d: %v\n", t.runs, r.seed, r.err)
-		fmt.Fprintf(t.out, "  its files are in %s; again: -seed %d -v\n", r.dir, r.seed)
-		return
-	}
-	fmt.Fprintf(t.out, "run %d: seed %d, %.1fs, %d faults, %d refusals, %d trips: acknowledged %d, unsure %d",
-		t.runs, r.seed, r.took.Seconds(), r.faults, r.refusals, r.trips, r.Acked, r.Unsure)
-	for _, l := range laws {
-		t.laws[l] += r.Count(l)
-		fmt.Fprintf(t.out, ", %s %d", l, r.Count(l))
-	}
-	fmt.Fprintf(t.out, ", undelivered %d; dead letters only %d, late %d, stale pops %d, lost pops %d\n", r.undelivered, r.Dead, r.Late, r.Stale, r.Excused)
-	t.acked, t.unsure, t.late, t.stale, t.excused = t.acked+r.Acked, t.unsure+r.Unsure, t.late+r.Late, t.stale+r.Stale, t.excused+r.Excused
-	t.behind, t.dead = t.behind+r.undelivered, t.dead+r.Dead
-	for why, n := range r.Letters {
-		t.letters[why] += n
-	}
-	if verbose {
-		for _, n := range r.notes {
-			fmt.Fprintln(t.out, "  "+n)
-		}
-	}
-	for _, v := range r.Violations[:min(len(r.Violations), shown)] {
-		fmt.Fprintln(t.out, "  "+v.String())
-	}
-	if r.err != nil {
-		fmt.Fprintf(t.out, "  %v\n", r.err)
-	}
-	if r.bad() {
-		fmt.Fprintf(t.out, "  its files are in %s; again: -seed %d -v\n", r.dir, r.seed)
-	}
-}
-
-func (t *total) print() {
-	fmt.Fprintf(t.out, "\n%d runs, %d of them bad. Writes acknowledged: %d; unsure, their callers know: %d.\n", t.runs, t.bad, t.acked, t.unsure)
-	for _, l := range laws {
-		fmt.Fprintf(t.out, "%-24s %d\n", l, t.laws[l])
-	}
-	fmt.Fprintf(t.out, "%-24s %d\n%-24s %d\n", "undelivered", t.behind, "in dead letters only", t.dead)
-	for why, n := range t.letters {
-		fmt.Fprintf(t.out, "  dead letter: %d x %s\n", n, why)
-	}
-	fmt.Fprintf(t.out, "%-24s %d\n%-24s %d\n%-24s %d\n", "lost and late", t.late, "popped on both servers", t.stale, "gone with lost pops", t.excused)
 }

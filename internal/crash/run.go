@@ -26,9 +26,13 @@ type settings struct {
 	callers   int
 	pause     time.Duration
 	calm      bool    // without faults
+	alone     bool    // without local: everything that is acknowledged is on the primary already
 	only      []fault // of which there are, if any is named
 	bug       string
 }
+
+// nowhere is an address at which nobody listens.
+const nowhere = "127.0.0.1:1"
 
 // trial is one run on its way.
 type trial struct {
@@ -132,8 +136,12 @@ func (t *trial) fill(s *seat) error {
 	log := filepath.Join(t.dir, fmt.Sprintf("worker-%d", id))
 	t.logs = append(t.logs, log)
 	t.mu.Unlock()
+	local := t.local.Addr()
+	if t.alone {
+		local = nowhere
+	}
 	p, err := spawn(&worker{
-		id: id, primary: s.proxy.Addr(), local: t.local.Addr(), log: log, seed: t.seed,
+		id: id, primary: s.proxy.Addr(), local: local, log: log, seed: t.seed,
 		callers: t.callers, pause: t.pause, bug: t.bug,
 	})
 	if err != nil {
@@ -233,9 +241,7 @@ func (t *trial) finish(ctx context.Context) (*outcome, error) {
 	if final.Letters, err = check.ReadLetters(ctx, record, recordName); err != nil {
 		return nil, err
 	}
-	for _, e := range t.faults {
-		final.Slack = max(final.Slack, e.last.Milliseconds())
-	}
+	final.Slack = slack(t.faults).Milliseconds()
 	var ops []*history.Op
 	for _, path := range t.logs {
 		more, err := history.Read(path)

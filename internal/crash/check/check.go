@@ -59,6 +59,8 @@ type Report struct {
 	Acked  int // writes that were acknowledged
 	Unsure int // writes that failed, or whose process was killed, and that may have run
 	Dead   int // acknowledged writes that are in the dead letters alone
+	// InDoubt counts the writes in dead letters that say so.
+	InDoubt int
 	// Letters counts the dead letters by what explains them.
 	Letters map[string]int
 	// Late counts writes that were lost, and took effect after later ones that the same server
@@ -67,6 +69,12 @@ type Report struct {
 	// Stale counts values that were popped on both servers: local does not hear what is popped on
 	// the primary, nor a process that has not yet heard of a trip what is popped on local.
 	Stale int
+	// Window counts values of lists and streams that came after one of another process that began when
+	// they had been acknowledged: a process that has not yet heard of a trip goes on writing to the
+	// primary, before what local has acknowledged is delivered.
+	Window int
+	// Slip is how many ms the expiry of a key is later than it was asked for, at most.
+	Slip int64
 	// Excused counts values of queues that are gone, where as many pops were lost.
 	Excused    int
 	Violations []Violation
@@ -205,6 +213,9 @@ func (c *checker) letters() {
 			if o := c.values[v]; o != nil {
 				c.at(v).dead++
 				c.Letters[explain(o, l.Payload)]++
+				if inDoubt(l.Payload) {
+					c.InDoubt++
+				}
 				found = true
 			}
 		}
@@ -218,12 +229,14 @@ func explain(o *history.Op, payload string) string {
 	switch {
 	case o.Kind == history.Clash:
 		return "a list on local, a string on the primary"
-	case strings.Contains(payload, "doubt"):
+	case inDoubt(payload):
 		return "in doubt: " + string(o.Kind)
 	default:
 		return string(o.Kind) + ": " + cut(payload)
 	}
 }
+
+func inDoubt(payload string) bool { return strings.Contains(payload, "doubt") }
 
 func cut(s string) string { return fmt.Sprintf("%.120q", s) }
 

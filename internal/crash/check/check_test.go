@@ -141,6 +141,11 @@ func TestEachViolationIsFound(t *testing.T) {
 			l[0], l[1] = l[1], l[0]
 			p.find(history.Push, 0).State, p.find(history.Push, 1).Server = history.Failed, history.Local
 		}},
+		"two values of one process are swapped": {check.Disordered, func(p *past) {
+			l := p.final.Lists["list:0"]
+			l[0], l[1] = l[1], l[0]
+			p.find(history.Push, 1).By = "w1g1"
+		}},
 		"two messages are swapped": {check.Disordered, func(p *past) {
 			s := p.final.Streams["stream:0"]
 			s[0], s[1] = s[1], s[0]
@@ -232,6 +237,11 @@ func TestWhatMayBe(t *testing.T) {
 			l[0], l[1] = l[1], l[0]
 			p.find(history.Push, 0).State = history.Failed
 		}, func(r *check.Report) int { return r.Late }},
+		"a value before an earlier one of another process": {func(p *past) {
+			l := p.final.Lists["list:0"]
+			l[0], l[1] = l[1], l[0]
+			p.find(history.Push, 1).By = "w2g0"
+		}, func(r *check.Report) int { return r.Window }},
 		"a value popped on both servers": {func(p *past) {
 			o := p.write(history.Pop, "queue:0")
 			o.Value, o.Reply, o.Server = "", p.find(history.Enqueue, 1).Value, history.Local

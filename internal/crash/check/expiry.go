@@ -32,6 +32,9 @@ func (c *checker) expiry(o *history.Op, there bool) {
 		to = c.final.At + o.N // it ran before that
 	}
 	deadline, expires := c.final.Expires[o.Key]
+	if expires && o.State == history.Acked {
+		c.Slip = max(c.Slip, deadline-o.End-o.N)
+	}
 	switch {
 	case there && o.State == history.Refused:
 		c.violate(Doubled, o.Key, "it is there, and its caller was told that it had not run")

@@ -24,22 +24,37 @@ func (c *checker) order() {
 }
 
 func (c *checker) inOrder(key string, values []string) {
-	newest := map[string]*history.Op{}
+	newest := map[string]*history.Op{} // by goroutine
+	latest := map[string]*history.Op{} // by process: the one that began last
+	var anywhere *history.Op           // the same of all
 	for _, v := range values {
 		o := c.values[v]
 		if o == nil {
 			continue
 		}
-		last := newest[o.By]
+		last, own := newest[o.By], latest[o.Process()]
+		switch {
+		case last != nil && o.Seq < last.Seq: // the same value twice is doubled, not out of order
+			c.overtaken(key, o, last)
+		case own != nil && before(o, own):
+			c.violate(Disordered, key, "%s came after %s of the same process", describe(o), describe(own))
+		case anywhere != nil && before(o, anywhere):
+			c.Window++
+		}
 		if last == nil || o.Seq > last.Seq {
 			newest[o.By] = o
-			continue
 		}
-		if o.Seq < last.Seq { // the same value twice is doubled, not out of order
-			c.overtaken(key, o, last)
+		if own == nil || o.Begin > own.Begin {
+			latest[o.Process()] = o
+		}
+		if anywhere == nil || o.Begin > anywhere.Begin {
+			anywhere = o
 		}
 	}
 }
+
+// before reports that a write was acknowledged before another began.
+func before(a, b *history.Op) bool { return a.State == history.Acked && a.End < b.Begin }
 
 // overtaken judges a write that took effect after a later one of the same goroutine.
 func (c *checker) overtaken(key string, first, later *history.Op) {

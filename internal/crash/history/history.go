@@ -3,7 +3,10 @@
 // written; the checker reads it.
 package history
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Kind is what an operation does.
 type Kind string
@@ -69,7 +72,7 @@ const (
 
 // Op is one operation.
 type Op struct {
-	By    string // the goroutine, unique over all processes of a run
+	By    string // the goroutine, unique over all processes of a run: that of its process, g, a number
 	Seq   int    // its operations are counted from 1
 	Group int    // Seq of the first operation of its pipeline or transaction
 	Batch Batch
@@ -89,6 +92,12 @@ type Op struct {
 // Value returns the value that belongs to one operation alone. It ends in a character of its own, so
 // that none is the beginning of another.
 func Value(by string, seq int) string { return by + "n" + strconv.Itoa(seq) + ";" }
+
+// Process returns the process of the goroutine.
+func (o *Op) Process() string {
+	p, _, _ := strings.Cut(o.By, "g")
+	return p
+}
 
 // Wrote reports an operation that wrote, and was acknowledged.
 func (o *Op) Wrote() bool { return o.State == Acked && (o.Kind != Pop || o.Reply != "") }
