@@ -56,7 +56,9 @@ func (c *checker) expiry(o *history.Op, there bool) {
 // session judges a hash that was given an expiry with its first field, and touched later.
 func (c *checker) session(o *history.Op, touches []*history.Op) {
 	fields, there := c.final.Hashes[o.Key]
-	if there && o.State == history.Acked && c.final.At < o.Begin+o.N-margin {
+	if _, counter := c.final.Strings[o.Key]; counter {
+		there = true
+	} else if there && o.State == history.Acked && c.final.At < o.Begin+o.N-margin {
 		for _, w := range append([]*history.Op{o}, touches...) {
 			if w.State == history.Acked && fields[w.Value] == "" {
 				c.violate(Missing, w.Key, "field %s", w.Value)

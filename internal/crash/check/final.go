@@ -63,7 +63,13 @@ func (f *Final) read(ctx context.Context, rdb *redis.Client, keys []string) erro
 		case "string":
 			v := pipe.Get(ctx, k)
 			after = append(after, func() {
-				if v.Err() == nil { // it may have expired by now
+				switch {
+				case v.Err() != nil: // it may have expired by now
+				case strings.HasPrefix(k, "text:"): // values, one after the other
+					for one := range strings.SplitAfterSeq(strings.TrimSuffix(v.Val(), ";"), ";") {
+						f.Lists[k] = append(f.Lists[k], strings.TrimSuffix(one, ";")+";")
+					}
+				default:
 					f.Strings[k] = v.Val()
 				}
 			})
@@ -75,6 +81,14 @@ func (f *Final) read(ctx context.Context, rdb *redis.Client, keys []string) erro
 			after = append(after, func() {
 				f.Sets[k] = map[string]bool{}
 				for m := range v.Val() {
+					f.Sets[k][m] = true
+				}
+			})
+		case "zset":
+			v := pipe.ZRange(ctx, k, 0, -1)
+			after = append(after, func() {
+				f.Sets[k] = map[string]bool{}
+				for _, m := range v.Val() {
 					f.Sets[k][m] = true
 				}
 			})

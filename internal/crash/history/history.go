@@ -14,18 +14,18 @@ type Kind string
 // The kinds. Values are unique unless said otherwise, so that each write can be found again.
 const (
 	Incr     Kind = "incr"     // INCRBY of a shared counter by N
-	Add      Kind = "add"      // SADD of a value to a shared set
-	Push     Kind = "push"     // RPUSH of a value to a list that nobody pops from
-	Enqueue  Kind = "enqueue"  // RPUSH of a value to a queue
-	Pop      Kind = "pop"      // LPOP or BLPOP of a queue; Reply is the value, "" for none
+	Add      Kind = "add"      // SADD or ZADD of a value
+	Push     Kind = "push"     // RPUSH of a value to a list that nobody pops from, or APPEND to a text
+	Enqueue  Kind = "enqueue"  // RPUSH, SADD or ZADD of a value to a queue
+	Pop      Kind = "pop"      // LPOP, RPOP, BLPOP, SPOP or ZPOPMIN of one; Reply is the value, "" for none
 	Field    Kind = "field"    // HSET of a field with the value as name and content
 	Entry    Kind = "entry"    // XADD with the value as field v
 	Register Kind = "register" // SET of a key of one goroutine; the value is Seq
 	Version  Kind = "version"  // HSET of field v of a key of one goroutine; the value is Seq
 	Swap     Kind = "swap"     // a Watch that read Reply, and put the value in its place
 	Expiring Kind = "expiring" // SET of a key of its own, to expire after N ms
-	Session  Kind = "session"  // HSET and EXPIRE after N ms of a key of its own, in a transaction
-	Touch    Kind = "touch"    // HSET of a further field of a session
+	Session  Kind = "session"  // HSET and PEXPIRE in a transaction, or SET of a counter, to expire after N ms
+	Touch    Kind = "touch"    // HSET of a further field of a session, or INCR
 	Clash    Kind = "clash"    // RPUSH to a key that is a string on the primary: local alone can do it
 )
 
