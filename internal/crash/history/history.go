@@ -29,7 +29,7 @@ const (
 	Clash    Kind = "clash"    // RPUSH to a key that is a string on the primary: local alone can do it
 )
 
-// Letters are the keys of a history by their kinds.
+// Keys that mean something.
 const (
 	// ServerKey says on each server which one it is: "primary" or "local".
 	ServerKey = "crash:server"
