@@ -21,3 +21,12 @@ func Classes() map[string]Class {
 	}
 	return m
 }
+
+// JudgedNames returns the names of the commands whose Note depends on their arguments.
+func JudgedNames() []string {
+	var names []string
+	for name := range judges {
+		names = append(names, name)
+	}
+	return names
+}

@@ -36,7 +36,11 @@ func AppendKeys(dst []int, args []any) ([]int, bool) {
 	case r.keys != nil:
 		dst, ok = r.keys(dst, args)
 	case r.NumKeys > 0:
-		dst, ok = counted(dst, args, int(r.NumKeys), 1)
+		least := 1
+		if r.Group == "scripting" {
+			least = 0
+		}
+		dst, ok = counted(dst, args, int(r.NumKeys), 1, least)
 	}
 	if !ok {
 		return dst[:from], false
@@ -52,9 +56,9 @@ func fromEnd(i int8, n int) int {
 }
 
 // counted appends as many positions as the argument at says, those after it.
-func counted(dst []int, args []any, at, step int) ([]int, bool) {
+func counted(dst []int, args []any, at, step, least int) ([]int, bool) {
 	n, ok := number(arg(args, at))
-	if !ok || n < 0 || n > int64((len(args)-at-1)/step) {
+	if !ok || n < int64(least) || n > int64((len(args)-at-1)/step) {
 		return dst, false
 	}
 	for i := range int(n) {
@@ -63,7 +67,7 @@ func counted(dst []int, args []any, at, step int) ([]int, bool) {
 	return dst, true
 }
 
-func everySecond(dst []int, args []any) ([]int, bool) { return counted(dst, args, 1, 2) }
+func everySecond(dst []int, args []any) ([]int, bool) { return counted(dst, args, 1, 2, 1) }
 
 func stored(dst []int, args []any, options map[string]int8, from int) ([]int, bool) {
 	at, ok := storePosition(args, options, from)

@@ -25,21 +25,23 @@ var notes = []struct {
 	{Note{Code: NoteVerbatim, Key: 1, Last: -1, Step: 2}, `mset`},
 	{Note{Code: NoteVerbatim, Key: 1, Last: -1, Step: 3}, `json.mset`},
 	{one(Note{Code: NoteVerbatim}), `hdel hgetdel srem zrem zremrangebyrank zremrangebyscore
-		zremrangebylex lrem ltrim vrem json.del json.forget ft.sugdel cf.del ts.deleterule`},
+		zremrangebylex lrem ltrim vrem ardel ardelrange json.del json.forget ft.sugdel cf.del ts.deleterule`},
 	{one(Note{Code: NoteVerbatim, When: IfPositive, Option: 2}), `move`},
 
 	{one(Note{Code: NoteDeadlines}), `append setrange setbit incrbyfloat
 		hset hmset hincrbyfloat hpersist lpush rpush lset sadd
 		zadd zincrby geoadd zdiffstore zinterstore zunionstore zrangestore geosearchstore
 		sdiffstore sinterstore sunionstore pfadd pfmerge
-		xack xdel xtrim xsetid xackdel xdelex
-		json.set json.merge json.clear json.strappend json.numincrby json.nummultby json.toggle
+		xack xdel xtrim xsetid xackdel xdelex xnack xcfgset
+		arset armset arinsert arring arseek vadd vsetattr
+		json.merge json.clear json.strappend json.numincrby json.nummultby json.toggle
 		json.arrappend json.arrinsert json.arrpop json.arrtrim
 		bf.reserve bf.add bf.madd bf.insert bf.loadchunk
 		cf.reserve cf.add cf.addnx cf.insert cf.insertnx cf.loadchunk
 		cms.initbydim cms.initbyprob cms.incrby cms.merge topk.reserve topk.add topk.incrby
 		tdigest.create tdigest.reset tdigest.add tdigest.merge
-		ts.create ts.alter ts.del ft.sugadd vadd vsetattr`},
+		ts.create ts.alter ts.del ft.sugadd`},
+	{one(Note{Code: NoteDeadlines, When: IfNotNil}), `json.set`},
 	{one(Note{Code: NoteDeadlines, When: IfPositive}), `lpushx rpushx linsert hsetex`},
 	{Note{Code: NoteDeadlines, Key: 1, Last: 2, Step: 1, When: IfPositive}, `smove`},
 	{Note{Code: NoteDeadlines, Key: 1, Last: 2, Step: 1}, `ts.createrule`},
@@ -89,9 +91,8 @@ var notes = []struct {
 	{one(Note{Code: NoteClaim, At: 2}), `xclaim xautoclaim`},
 
 	// The server calls these writes. The first ones only read without an option that says otherwise, and
-	// code is brought to each server that needs it by other means.
-	{Note{Code: NoteNothing}, `sort georadius georadiusbymember bitfield hgetex
-		function|load function|delete function|flush function|restore`},
+	// a library is brought to each server that needs it by other means.
+	{Note{Code: NoteNothing}, `sort georadius georadiusbymember bitfield hgetex function|load`},
 }
 
 func popOf(code byte, opts Opts) Note {

@@ -73,6 +73,9 @@ func fromServer(c []any, docs map[string]map[string]any) (line, error) {
 		step:  c[5].(int64),
 		nums:  keyNumber(c[8].([]any)),
 	}
+	if channels(c[8].([]any)) {
+		l.first, l.last, l.step = 0, 0, 0
+	}
 	for _, f := range fields {
 		for _, flag := range c[2].([]any) {
 			if flag == f.flag {
@@ -95,6 +98,18 @@ func keyNumber(specs []any) int64 {
 		}
 	}
 	return 0
+}
+
+// channels reports that what COMMAND counts among the keys are the channels of sharded Pub/Sub.
+func channels(specs []any) bool {
+	for _, spec := range specs {
+		for _, flag := range pairs(spec.([]any))["flags"].([]any) {
+			if flag == "not_key" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func readDocs(docs map[string]map[string]any, reply []any) {
