@@ -134,9 +134,16 @@ type judgement func(n Note, args []any) (Note, bool)
 // NoteOf returns the Note of a command. A command that is not known, has too few or too many
 // arguments, or an option that is not known, is NoteMulti: the server says natively what it thinks of
 // it. What only reads is NoteNothing, whatever its arguments.
-func NoteOf(args []any) Note {
+func NoteOf(args []any) Note { return NoteFor(args, Newest) }
+
+// Newest is a version that has every command.
+const Newest = 9999
+
+// NoteFor is NoteOf for a server of a version, in the form of Info.Since. What it may not have yet is
+// NoteMulti.
+func NoteFor(args []any, version uint16) Note {
 	r := find(args)
-	if r == nil || r.note.Code == NoteMulti {
+	if r == nil || r.note.Code == NoteMulti || r.Since > version && r.note.Code != NoteNothing {
 		return Note{Code: NoteMulti}
 	}
 	n := r.note

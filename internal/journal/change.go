@@ -74,6 +74,8 @@ type Change struct {
 	Usage  int64
 	Pin    *Serving // nil leaves it as it is
 	By     string
+	// Address is a hash of the primary's address, for a record that has none yet.
+	Address string
 }
 
 // Change makes a change of the record from, and returns the record that holds then, whether or not it
@@ -90,12 +92,15 @@ func (s *Store) Change(ctx context.Context, from *Record, c Change) (View, bool,
 	reply, err := changeScript.Run(ctx, s.rdb,
 		[]string{s.state(), s.fence(), s.stream(), s.kept(), s.full()},
 		from.ID, strconv.FormatUint(from.Epoch, 10), string(c.What), s.Channel(), c.By,
-		c.Reason, c.Cause, c.Kind, c.Limit, c.Usage, pin, wait.Milliseconds()).Slice()
+		c.Reason, c.Cause, c.Kind, c.Limit, c.Usage, pin, wait.Milliseconds(), c.Address).Slice()
 	if err != nil {
-		return View{}, false, err
+		return View{}, false, unfit(err)
 	}
 	if len(reply) != 3 {
 		return View{}, false, errRecord
+	}
+	if fields, ok := reply[2].([]any); ok && len(fields) == 0 {
+		return View{}, false, ErrGone
 	}
 	v, err := parseView(reply[1:])
 	done, _ := reply[0].(int64)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -22,12 +23,16 @@ type Store struct {
 	rdb  *redis.Client // whose connections are in the journal's database
 	db   int
 	name string
+
+	version atomic.Uint32
 }
 
 // New returns the store of the service of that name, reached through rdb, a client of local whose
 // database is db. It does no I/O.
 func New(rdb *redis.Client, name string, db int) *Store {
-	return &Store{rdb: rdb, db: db, name: name}
+	s := &Store{rdb: rdb, db: db, name: name}
+	s.version.Store(oldest)
+	return s
 }
 
 // Client returns the client of local that the store uses.

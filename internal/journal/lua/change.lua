@@ -1,5 +1,6 @@
 -- Changes the record, if its epoch is the one given. KEYS: state, fence, journal, kept, full.
--- ARGV: id, epoch, what, channel, by, reason, cause, kind, limit, usage, pin ('=' as it is).
+-- ARGV: id, epoch, what, channel, by, reason, cause, kind, limit, usage, pin ('=' as it is), a time in
+-- ms, hash of the primary's address.
 -- Answers 1 if it did, local's time, and the record that holds then.
 local state, fence, journal = KEYS[1], KEYS[2], KEYS[3]
 local t = redis.call('TIME')
@@ -40,8 +41,9 @@ if what == 'trip' then
   end
   set('spent', '0')
   set('pace', '0')
+  if ARGV[13] ~= '' and redis.call('HGET', state, 'addr') == '' then set('addr', ARGV[13]) end
 elseif what == 'shut' then
-  if serving ~= 'local' then return as_it_is() end
+  if serving ~= 'local' or r[8] == 'local' then return as_it_is() end
   to = 'closing'
   local name = journal .. ':' .. string.format('%.0f', tonumber(r[2]) + 1)
   local last = last_of(journal)
@@ -57,7 +59,7 @@ elseif what == 'undo' or what == 'late' then
   if redis.call('EXISTS', r[7]) == 1 then redis.call('RENAMENX', r[7], journal) end
   set('closed', '')
 elseif what == 'finish' then
-  if serving ~= 'closing' then return as_it_is() end
+  if serving ~= 'closing' or r[8] == 'local' then return as_it_is() end
   if after(last_of(r[7]), id(r[6])) then return as_it_is() end
   to = 'primary'
   if redis.call('EXISTS', r[7]) == 1 then
