@@ -26,6 +26,8 @@ type Entry struct {
 	DB        string // "" the home database, else the one that was SELECTed
 	Commands  [][]string
 	Deadlines []Deadline
+
+	bad error // why it cannot be read; Commands holds its fields then
 }
 
 // Deadline is when a key of an entry expires, by local's clock.
