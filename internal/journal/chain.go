@@ -132,6 +132,7 @@ func (c *chain) add(h how, name string, args []string, from source) int {
 		}
 		c.push(op{how: h, name: name, args: slices.Clip(args), sum: int64(flags), from: from, folds: 1})
 		return size(args)
+	default:
 	}
 	c.push(op{how: h, name: name, args: slices.Clip(args), from: from, folds: 1})
 	return size(args)
@@ -277,11 +278,12 @@ func (o *op) command(db string) command {
 	args := o.args
 	switch o.how {
 	case howAdd, howField:
-		args = append(args[:len(args):len(args)], strconv.FormatInt(o.sum, 10))
+		args = append(slices.Clip(args), strconv.FormatInt(o.sum, 10))
 	case howAppend:
 		if len(args) > 3 {
 			args = []string{args[0], args[1], strings.Join(args[2:], "")}
 		}
+	default:
 	}
 	return command{db: db, args: args, from: o.from, folds: o.folds}
 }

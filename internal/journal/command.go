@@ -1,6 +1,9 @@
 package journal
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // source is a command of an entry.
 type source struct {
@@ -24,7 +27,7 @@ func (c *command) wire(now int64) []string {
 	if c.due == 0 {
 		return c.args
 	}
-	return append(c.args[:len(c.args):len(c.args)], strconv.FormatInt(max(c.due-now, 1), 10))
+	return append(slices.Clip(c.args), strconv.FormatInt(max(c.due-now, 1), 10))
 }
 
 // apart returns the commands that were merged into c.
@@ -38,12 +41,4 @@ func (c *command) apart() []command {
 		all = append(all, command{db: c.db, args: append([]string{name}, rest[:c.each]...), from: c.from, folds: 1})
 	}
 	return all
-}
-
-func (c *command) size() int {
-	n := 0
-	for _, a := range c.args {
-		n += len(a) + 16 // as the protocol frames it
-	}
-	return n
 }

@@ -107,11 +107,11 @@ func (d *Drain) Retry(ctx context.Context, id string) error {
 	for {
 		var failed error
 		again, err := w.careful(ctx, func() (bool, error) {
-			pos, print, err := w.approach(ctx)
+			pos, finger, err := w.approach(ctx)
 			if err != nil {
 				return false, err
 			}
-			if mended, err := w.mend(ctx, pos, print); mended || err != nil {
+			if mended, err := w.mend(ctx, pos, finger); mended || err != nil {
 				return true, err
 			}
 			if w.found == id { // it had run, and its reply was lost
@@ -124,7 +124,7 @@ func (d *Drain) Retry(ctx context.Context, id string) error {
 			if len(all) == 0 {
 				return false, fmt.Errorf("%w: %w: %s", errStop, ErrNoLetter, id)
 			}
-			failed, err = w.send(ctx, position{id: pos.id, letter: id}, print, all)
+			failed, err = w.send(ctx, position{id: pos.id, letter: id}, finger, all)
 			return false, err
 		})
 		if err != nil || !again {
@@ -134,7 +134,7 @@ func (d *Drain) Retry(ctx context.Context, id string) error {
 }
 
 // resend sends the letters again that the primary has refused, before anything that comes after them.
-func (w *work) resend(ctx context.Context, pos position, print string) error {
+func (w *work) resend(ctx context.Context, pos position, finger string) error {
 	ids, err := w.drain.Store.rdb.LRange(ctx, w.drain.Store.redo(), 0, resendAtOnce-1).Result()
 	if err != nil || len(ids) == 0 {
 		return err
@@ -151,7 +151,7 @@ func (w *work) resend(ctx context.Context, pos position, print string) error {
 	}
 	var refusal error
 	to := position{id: pos.id, letters: all[len(all)-1].ID}
-	if failed, err := w.send(ctx, to, print, all); err != nil {
+	if failed, err := w.send(ctx, to, finger, all); err != nil {
 		return err
 	} else if errors.Is(failed, ErrRefused) {
 		refusal = failed
@@ -161,7 +161,7 @@ func (w *work) resend(ctx context.Context, pos position, print string) error {
 
 // send sends letters in one transaction, which names them in the position: whoever reads that knows that
 // they were sent.
-func (w *work) send(ctx context.Context, to position, print string, all []Letter) (failed, err error) {
+func (w *work) send(ctx context.Context, to position, finger string, all []Letter) (failed, err error) {
 	var commands []command
 	var owner []int
 	for i := range all {
@@ -186,17 +186,16 @@ func (w *work) send(ctx context.Context, to position, print string, all []Letter
 		}
 		sent, at = append(sent, commands[i]), append(at, i)
 	}
-	replies, err := w.link.exec(ctx, to, print, sent, false, w.now)
+	replies, err := w.link.exec(ctx, to, finger, sent, false, w.now)
 	if err != nil {
-		var queue *queueError
-		if errors.As(err, &queue) {
+		if queue, ok := errors.AsType[*queueError](err); ok {
 			for i, reply := range queue.replies {
 				w.bad[badKey{sent[i].from, sent[i].args[0]}] = reply
 			}
 		}
 		return nil, err
 	}
-	if err := w.adopted(ctx, print); err != nil {
+	if err := w.adopted(ctx, finger); err != nil {
 		return nil, err
 	}
 	for i, err := range replies {

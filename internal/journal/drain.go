@@ -36,6 +36,8 @@ type Drain struct {
 type Options struct {
 	// Budget is how many commands may be sent to the primary; 0 any number.
 	Budget int64
+	// Reason is written to the record by a Return.
+	Reason string
 	// Progress is called after each transaction.
 	Progress func(Progress)
 }
@@ -69,7 +71,7 @@ func (d *Drain) Deliver(ctx context.Context, o Options) (Progress, error) {
 }
 
 func (d *Drain) begin(o Options) *work {
-	return &work{drain: d, options: o, read: reader{store: d.Store}, bad: make(map[badKey]error)}
+	return &work{drain: d, options: o, read: reader{store: d.Store}, full: true, bad: make(map[badKey]error)}
 }
 
 // lostRetries is how often in a row a drain begins again after a connection broke. The position tells
@@ -84,6 +86,8 @@ type work struct {
 	read     reader
 	record   *Record // as it was at now
 	now      int64   // local's clock, ms
+	fresh    bool    // the record has been looked at
+	full     bool    // the last batch ended before the journal did, or there was none yet
 	redo     int64   // letters to be sent again
 	apart    bool    // commands of different keys are not merged: the primary has not taken such a one
 	bad      map[badKey]error
@@ -156,11 +160,12 @@ var errStop = errors.New("redis fallback: the drain cannot go on")
 
 // advance is a step without its care for errors.
 func (w *work) advance(ctx context.Context) (bool, error) {
-	if w.record == nil {
+	if !w.fresh {
 		// Without a look at local first a drain of nothing would cost commands.
 		if err := w.look(ctx); err != nil {
 			return false, err
 		}
+		w.fresh = true
 		if idle, err := w.idle(ctx); idle || err != nil {
 			return false, err
 		}
@@ -168,22 +173,22 @@ func (w *work) advance(ctx context.Context) (bool, error) {
 	if err := w.afford(7); err != nil {
 		return false, err
 	}
-	pos, print, err := w.approach(ctx)
+	pos, finger, err := w.approach(ctx)
 	if err != nil || w.record.Serving == Primary {
 		return false, err
 	}
-	if done, err := w.mend(ctx, pos, print); done || err != nil {
+	if done, err := w.mend(ctx, pos, finger); done || err != nil {
 		return true, err
 	}
 	if w.redo > 0 {
-		return true, w.resend(ctx, pos, print)
+		return true, w.resend(ctx, pos, finger)
 	}
-	return w.batch(ctx, pos, print)
+	return w.batch(ctx, pos, finger)
 }
 
-// approach reads the position on the primary, and then the record. print is the fingerprint that has to
+// approach reads the position on the primary, and then the record. finger is the fingerprint that has to
 // be written, "" if none.
-func (w *work) approach(ctx context.Context) (pos position, print string, err error) {
+func (w *work) approach(ctx context.Context) (pos position, finger string, err error) {
 	if w.record == nil {
 		if err := w.look(ctx); err != nil {
 			return pos, "", err
@@ -192,15 +197,15 @@ func (w *work) approach(ctx context.Context) (pos position, print string, err er
 	if w.link == nil {
 		w.link = newLink(w.drain, w.record.ID)
 	}
-	if pos, print, err = w.link.watch(ctx); err != nil {
+	if pos, finger, err = w.link.watch(ctx); err != nil {
 		return pos, "", err
 	}
 	// Only what local says after the position was read may be judged by it.
 	if err = w.look(ctx); err != nil {
 		return pos, "", err
 	}
-	print, err = w.recognise(ctx, print)
-	return pos, print, err
+	finger, err = w.recognise(ctx, finger)
+	return pos, finger, err
 }
 
 // afford ends the drain if it may not send n commands more.
@@ -243,7 +248,7 @@ func (w *work) idle(ctx context.Context) (bool, error) {
 }
 
 // batch delivers the entries after the position.
-func (w *work) batch(ctx context.Context, pos position, print string) (bool, error) {
+func (w *work) batch(ctx context.Context, pos position, finger string) (bool, error) {
 	if err := w.read.start(ctx, w.record, pos.id); err != nil {
 		return false, err
 	}
@@ -277,13 +282,13 @@ func (w *work) batch(ctx context.Context, pos position, print string) (bool, err
 	if err := w.mark(ctx, read, upto); err != nil {
 		return false, err
 	}
-	errs, err := w.link.exec(ctx, position{id: f.last}, print, commands, f.reset, w.now)
+	errs, err := w.link.exec(ctx, position{id: f.last}, finger, commands, f.reset, w.now)
 	if err != nil {
 		return false, w.notQueued(commands, err)
 	}
 	dead.at = time.UnixMilli(w.now)
 	refusal := w.judge(commands, errs, &dead)
-	if err := w.adopted(ctx, print); err != nil {
+	if err := w.adopted(ctx, finger); err != nil {
 		return false, err
 	}
 	if err := w.settle(ctx, f.last, "", &dead); err != nil {
@@ -321,6 +326,7 @@ func (w *work) fold(ctx context.Context) (f *folder, writes, again int64, err er
 		if err != nil {
 			return nil, 0, 0, err
 		}
+		w.full = e != nil
 		if e == nil || !f.add(e) {
 			return f, writes, again, nil
 		}
@@ -364,8 +370,7 @@ func (w *work) unselected(commands []command, dead *letters) []command {
 
 // notQueued remembers which commands the primary does not take.
 func (w *work) notQueued(commands []command, err error) error {
-	var queue *queueError
-	if errors.As(err, &queue) {
+	if queue, ok := errors.AsType[*queueError](err); ok {
 		for i, reply := range queue.replies {
 			c := &commands[i]
 			if c.each > 0 {

@@ -35,7 +35,7 @@ type link struct {
 	conn     *redis.Conn
 	home     string // its database
 	position string
-	print    string
+	finger   string
 	refused  func(error) bool
 	known    map[string]error // databases that were selected, and what came of it
 	spent    int64            // commands that were sent
@@ -44,7 +44,7 @@ type link struct {
 func newLink(d *Drain, id string) *link {
 	return &link{
 		conn: d.Primary.EphemeralConn(), home: d.home(), refused: d.refuses,
-		position: d.Store.PositionKey(id), print: d.Store.FingerprintKey(), known: map[string]error{},
+		position: d.Store.PositionKey(id), finger: d.Store.FingerprintKey(), known: map[string]error{},
 	}
 }
 
@@ -63,10 +63,10 @@ func (l *link) judge(what string, err error) error {
 }
 
 // watch begins to watch the position, and returns it with the fingerprint.
-func (l *link) watch(ctx context.Context) (p position, print string, err error) {
+func (l *link) watch(ctx context.Context) (p position, finger string, err error) {
 	cmds, err := l.conn.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		pipe.Do(ctx, "watch", l.position, l.print)
-		pipe.MGet(ctx, l.position, l.print)
+		pipe.Do(ctx, "watch", l.position, l.finger)
+		pipe.MGet(ctx, l.position, l.finger)
 		return nil
 	})
 	l.spent += 2
@@ -80,8 +80,8 @@ func (l *link) watch(ctx context.Context) (p position, print string, err error) 
 	if text, ok := values[0].(string); ok {
 		p = parsePosition(text)
 	}
-	print, _ = values[1].(string)
-	return p, print, nil
+	finger, _ = values[1].(string)
+	return p, finger, nil
 }
 
 // selects makes sure that databases can be selected: a SELECT that failed inside of a transaction would
@@ -113,15 +113,15 @@ func (l *link) selects(ctx context.Context, commands []command) error {
 }
 
 // exec runs commands in one transaction, with the position before them. It returns what came of each.
-func (l *link) exec(ctx context.Context, p position, print string, commands []command, reset bool, now int64) ([]error, error) {
+func (l *link) exec(ctx context.Context, p position, finger string, commands []command, reset bool, now int64) ([]error, error) {
 	// Alone: behind a MULTI that is refused everything would run at once, and unguarded.
 	if err := l.conn.Do(ctx, "multi").Err(); err != nil {
 		l.spent++
 		return nil, l.judge("MULTI", err)
 	}
 	own := []any{"set", l.position, p.String()}
-	if print != "" {
-		own = []any{"mset", l.position, p.String(), l.print, print}
+	if finger != "" {
+		own = []any{"mset", l.position, p.String(), l.finger, finger}
 	}
 	pipe := l.conn.Pipeline()
 	var at []int // which command a queued one is; -1 ours

@@ -121,20 +121,20 @@ func again(l *Letter) string {
 
 // recognise compares the fingerprint of the primary with the one that the journal is for. It returns the
 // one that has to be written, "" if none.
-func (w *work) recognise(ctx context.Context, print string) (string, error) {
+func (w *work) recognise(ctx context.Context, finger string) (string, error) {
 	known := w.record.Primary
 	switch {
-	case print == known && print != "":
+	case finger == known && finger != "":
 		return "", nil
-	case print == "" && known == "":
+	case finger == "" && known == "":
 		return rand.Text(), nil
-	case print == "":
+	case finger == "":
 		// Flushed or evicted: the address tells whether it is the same server.
 		if w.drain.Address == w.record.Address || w.drain.Adopt {
 			return known, nil
 		}
 	case known == "" || w.drain.Adopt:
-		return "", w.adopt(ctx, known, print)
+		return "", w.adopt(ctx, known, finger)
 	}
 	return "", fmt.Errorf("%w: %w", errStop, ErrOtherPrimary)
 }
@@ -152,15 +152,15 @@ func (w *work) adopt(ctx context.Context, from, to string) error {
 }
 
 // adopted records a fingerprint that was just written to the primary.
-func (w *work) adopted(ctx context.Context, print string) error {
-	if print == "" || w.record.Primary == print {
+func (w *work) adopted(ctx context.Context, finger string) error {
+	if finger == "" || w.record.Primary == finger {
 		return nil
 	}
-	return w.adopt(ctx, "", print)
+	return w.adopt(ctx, "", finger)
 }
 
 // mend puts a position right that no batch can go on from. It reports true if it has sent something.
-func (w *work) mend(ctx context.Context, pos position, print string) (bool, error) {
+func (w *work) mend(ctx context.Context, pos position, finger string) (bool, error) {
 	to := position{id: pos.id}
 	switch {
 	case !pos.present && w.record.Doubt.After(w.record.Floor):
@@ -189,10 +189,10 @@ func (w *work) mend(ctx context.Context, pos position, print string) (bool, erro
 		}
 		return false, nil
 	}
-	if _, err := w.link.exec(ctx, to, print, nil, false, w.now); err != nil {
+	if _, err := w.link.exec(ctx, to, finger, nil, false, w.now); err != nil {
 		return false, err
 	}
-	return true, w.adopted(ctx, print)
+	return true, w.adopted(ctx, finger)
 }
 
 // between counts the entries after the floor, up to an id.
