@@ -124,7 +124,7 @@ func (d *Drain) Retry(ctx context.Context, id string) error {
 			if len(all) == 0 {
 				return false, fmt.Errorf("%w: %w: %s", errStop, ErrNoLetter, id)
 			}
-			failed, err = w.send(ctx, position{id: pos.id, letter: id}, finger, all)
+			failed, err = w.send(ctx, position{id: pos.id, letter: all[0].mark()}, finger, all)
 			return false, err
 		})
 		if err != nil || !again {
@@ -144,13 +144,13 @@ func (w *work) resend(ctx context.Context, pos position, finger string) error {
 		return err
 	}
 	if len(all) == 0 { // nothing is left of them
-		return w.resent(ctx, position{letters: ids[len(ids)-1]})
+		return w.resent(ctx, position{letters: ids[len(ids)-1] + "#"})
 	}
 	if err := w.afford(int64(len(all)*2) + 6); err != nil {
 		return err
 	}
 	var refusal error
-	to := position{id: pos.id, letters: all[len(all)-1].ID}
+	to := position{id: pos.id, letters: all[len(all)-1].mark()}
 	if failed, err := w.send(ctx, to, finger, all); err != nil {
 		return err
 	} else if errors.Is(failed, ErrRefused) {
@@ -178,7 +178,7 @@ func (w *work) send(ctx context.Context, to position, finger string, all []Lette
 	for i := range commands {
 		err := w.link.known[commands[i].db]
 		if err == nil {
-			err = w.bad[badKey{commands[i].from, commands[i].args[0]}]
+			err = w.bad[badOf(&commands[i])]
 		}
 		if err != nil {
 			errs[i] = err
@@ -186,11 +186,11 @@ func (w *work) send(ctx context.Context, to position, finger string, all []Lette
 		}
 		sent, at = append(sent, commands[i]), append(at, i)
 	}
-	replies, err := w.link.exec(ctx, to, finger, sent, false, w.now)
+	replies, err := w.link.exec(ctx, &transaction{to: to, finger: finger, commands: sent, now: w.now})
 	if err != nil {
 		if queue, ok := errors.AsType[*queueError](err); ok {
 			for i, reply := range queue.replies {
-				w.bad[badKey{sent[i].from, sent[i].args[0]}] = reply
+				w.bad[badOf(&sent[i])] = reply
 			}
 		}
 		return nil, err
@@ -208,7 +208,7 @@ func (w *work) send(ctx context.Context, to position, finger string, all []Lette
 				continue
 			}
 			l := all[i]
-			l.Kind, l.Error, l.Doubt = LetterError, err.Error(), false
+			l.Kind, l.Error, l.Doubt, l.Tries = LetterError, err.Error(), false, l.Tries+1
 			if w.drain.refuses(err) {
 				l.Kind = LetterRefused
 				failed = fmt.Errorf("%w: inside EXEC: %w", ErrRefused, err)
@@ -230,17 +230,19 @@ func (w *work) resent(ctx context.Context, p position) error {
 	n, err := w.forget(ctx, p, nil)
 	w.progress.Unconfirmed += n
 	if n > 0 && p.letter != "" {
-		w.found = p.letter
+		w.found, _, _ = strings.Cut(p.letter, "#")
 	}
 	return err
 }
 
 // forget takes the letters away that a position names, and keeps those that failed again.
 func (w *work) forget(ctx context.Context, p position, failed []Letter) (int64, error) {
-	args := []any{p.letter, ""}
+	mark, all := p.letter, ""
 	if p.letters != "" {
-		args = []any{p.letters, "1"}
+		mark, all = p.letters, "1"
 	}
+	id, tries, _ := strings.Cut(mark, "#")
+	args := []any{id, tries, all}
 	for i := range failed {
 		args = append(args, failed[i].ID, failed[i].text(), again(&failed[i]))
 	}

@@ -52,6 +52,7 @@ type Progress struct {
 	Unconfirmed int64 // entries and letters that were delivered by one that died before it saw the replies
 	Dead        int64 // dead letters
 	Resent      int64 // letters that were sent again
+	Renumbered  int64 // entries of streams that were given another id, for the primary's was ahead
 	Floor       ID    // up to here the primary has everything
 }
 
@@ -101,7 +102,15 @@ type work struct {
 // badKey is a command that the primary does not queue.
 type badKey struct {
 	source
-	name string
+	name, key string
+}
+
+func badOf(c *command) badKey {
+	k := badKey{source: c.from, name: c.args[0]}
+	if len(c.args) > 1 {
+		k.key = c.args[1]
+	}
+	return k
 }
 
 func (w *work) end() {
@@ -170,7 +179,7 @@ func (w *work) advance(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	if err := w.afford(7); err != nil {
+	if err := w.afford(6); err != nil {
 		return false, err
 	}
 	pos, finger, err := w.approach(ctx)
@@ -267,13 +276,16 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 		w.read.drop(f.entries, f.last)
 		return w.left(ctx)
 	}
-	if err := w.afford(int64(len(commands)) + 6); err != nil {
-		return false, err
-	}
 	if err := w.link.selects(ctx, commands); err != nil {
 		return false, err
 	}
-	commands = w.unselected(commands, &dead)
+	t := transaction{
+		to: position{id: f.last}, finger: finger, known: w.record.Primary,
+		commands: w.unselected(commands, &dead), reset: f.reset,
+	}
+	if err := w.afford(t.cost()); err != nil {
+		return false, err
+	}
 	upto := f.last
 	if Mutate.NoDoubt {
 		upto = ID{}
@@ -282,12 +294,12 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 	if err := w.mark(ctx, read, upto); err != nil {
 		return false, err
 	}
-	errs, err := w.link.exec(ctx, position{id: f.last}, finger, commands, f.reset, w.now)
+	t.now = w.now
+	errs, err := w.link.exec(ctx, &t)
 	if err != nil {
-		return false, w.notQueued(commands, err)
+		return false, w.notQueued(t.commands, err)
 	}
-	dead.at = time.UnixMilli(w.now)
-	refusal := w.judge(commands, errs, &dead)
+	refusal := w.judge(t.commands, errs, &dead)
 	if err := w.adopted(ctx, finger); err != nil {
 		return false, err
 	}
@@ -318,7 +330,7 @@ func (w *work) left(ctx context.Context) (bool, error) {
 func (w *work) fold(ctx context.Context) (f *folder, writes, again int64, err error) {
 	bounds := w.drain.Batch.orDefault()
 	if w.options.Budget > 0 {
-		bounds.Commands = int(min(int64(bounds.Commands), max(w.options.Budget-w.commands()-6, 1)))
+		bounds.Commands = int(min(int64(bounds.Commands), max(w.options.Budget-w.commands()-3, 1)))
 	}
 	f = newFolder(w.now, w.drain.home(), bounds, !w.apart)
 	for {
@@ -339,14 +351,14 @@ func (w *work) fold(ctx context.Context) (f *folder, writes, again int64, err er
 
 // sort takes out what the primary would not queue: it becomes dead letters.
 func (w *work) sort(commands []command) ([]command, letters) {
-	var dead letters
+	dead := letters{at: time.UnixMilli(w.now)}
 	if len(w.bad) == 0 {
 		return commands, dead
 	}
 	kept := commands[:0]
 	for i := range commands {
 		c := &commands[i]
-		if err := w.bad[badKey{c.from, c.args[0]}]; err != nil {
+		if err := w.bad[badOf(c)]; err != nil {
 			dead.add(letterOf(c, LetterError, err))
 			continue
 		}
@@ -377,7 +389,7 @@ func (w *work) notQueued(commands []command, err error) error {
 				w.apart = true
 				continue
 			}
-			w.bad[badKey{c.from, c.args[0]}] = reply
+			w.bad[badOf(c)] = reply
 		}
 	}
 	return err
@@ -394,7 +406,9 @@ func (w *work) judge(commands []command, errs []error, dead *letters) (refusal e
 		if refused && refusal == nil {
 			refusal = fmt.Errorf("%w: inside EXEC: %w", ErrRefused, err)
 		}
-		dead.failed(&commands[i], err, refused)
+		if dead.failed(&commands[i], err, refused) {
+			w.progress.Renumbered++
+		}
 	}
 	return refusal
 }

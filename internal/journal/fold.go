@@ -65,7 +65,7 @@ func (f *folder) commands() int {
 // add takes one entry more, and reports false where there is no room for it. The first one always has.
 func (f *folder) add(e *Entry) bool {
 	if f.entries > 0 && (f.entries >= f.bounds.Entries || f.bytes >= f.bounds.Bytes ||
-		f.commands()+2*len(e.Commands) > f.bounds.Commands) {
+		f.commands()+len(e.Commands)+len(e.Deadlines) > f.bounds.Commands) {
 		return false
 	}
 	f.entries++

@@ -201,7 +201,7 @@ func TestFoldedCommandsLeaveTheSameState(t *testing.T) {
 			pipe := rdb.Pipeline()
 			for _, line := range lines {
 				var args []any
-				for _, word := range strings.FieldsSeq(line) {
+				for word := range strings.FieldsSeq(line) {
 					args = append(args, word)
 				}
 				pipe.Do(ctx, args...)

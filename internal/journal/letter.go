@@ -29,10 +29,12 @@ type Letter struct {
 	At        time.Time  // by local's clock
 	Doubt     bool       // it may have run
 	Folded    int        // writes it stands for
+	Tries     int        // how often it was sent again
 }
 
 // letterText is a letter as local keeps it. Arguments that are no text are kept as bytes.
 type letterText struct {
+	Tries  int        `json:"tries"` // at the beginning, where a script finds it
 	Kind   string     `json:"kind"`
 	Entry  string     `json:"entry"`
 	Index  int        `json:"index,omitempty"`
@@ -49,7 +51,8 @@ type letterText struct {
 
 func (l *Letter) text() string {
 	t := letterText{
-		Kind: l.Kind, Entry: l.Entry.String(), Index: l.Index, DB: l.DB, Name: l.Args[0], Error: l.Error,
+		Tries: l.Tries,
+		Kind:  l.Kind, Entry: l.Entry.String(), Index: l.Index, DB: l.DB, Name: l.Args[0], Error: l.Error,
 		At: l.At.UnixMilli(), Doubt: l.Doubt, Folded: l.Folded,
 	}
 	if slices.ContainsFunc(l.Args, func(a string) bool { return !utf8.ValidString(a) }) {
@@ -76,7 +79,7 @@ func parseLetter(id, text string) (Letter, error) {
 	}
 	l := Letter{
 		ID: id, Kind: t.Kind, Entry: ParseID(t.Entry), Index: t.Index, DB: t.DB, Args: []string{t.Name},
-		Error: t.Error, At: time.UnixMilli(t.At), Doubt: t.Doubt, Folded: t.Folded,
+		Error: t.Error, At: time.UnixMilli(t.At), Doubt: t.Doubt, Folded: t.Folded, Tries: t.Tries,
 	}
 	l.Args = append(l.Args, t.Args...)
 	for _, b := range t.Bytes {
@@ -89,6 +92,9 @@ func parseLetter(id, text string) (Letter, error) {
 	}
 	return l, nil
 }
+
+// mark is how the position names a letter that was sent again: for the first, the second time.
+func (l *Letter) mark() string { return fmt.Sprintf("%s#%d", l.ID, l.Tries) }
 
 // letters collects what goes to local with one settle.
 type letters struct {
@@ -116,24 +122,23 @@ func (ls *letters) add(l Letter) {
 }
 
 // failed makes letters of a command that the primary answered with an error inside a transaction.
-// refused says that it is one of those that say nothing of the command.
-func (ls *letters) failed(c *command, err error, refused bool) (again bool) {
+// refused says that it is one of those that say nothing of the command. It reports an entry of a stream
+// that needs another id.
+func (ls *letters) failed(c *command, err error, refused bool) (renumbered bool) {
 	if c.each > 0 && !refused {
 		// Nothing of it ran. One by one, only what is wrong fails.
 		for _, one := range c.apart() {
 			ls.add(letterOf(&one, LetterRefused, err))
 		}
-		return true
+		return false
 	}
 	l := letterOf(c, LetterError, err)
 	if refused {
 		l.Kind = LetterRefused
 	}
-	if l.renumber(err) {
-		again = true
-	}
+	renumbered = l.renumber(err)
 	ls.add(l)
-	return again
+	return renumbered
 }
 
 func letterOf(c *command, kind string, err error) Letter {

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,16 +113,47 @@ func (l *link) selects(ctx context.Context, commands []command) error {
 	return nil
 }
 
-// exec runs commands in one transaction, with the position before them. It returns what came of each.
-func (l *link) exec(ctx context.Context, p position, finger string, commands []command, reset bool, now int64) ([]error, error) {
+// transaction is what runs on the primary in one step.
+type transaction struct {
+	to       position
+	finger   string // the fingerprint to be written, "" none
+	known    string // the one to be written again behind a command that may have taken it away
+	commands []command
+	reset    bool  // there is such a command
+	now      int64 // local's clock
+}
+
+// cost is how many commands it takes, but WATCH and MGET.
+func (t *transaction) cost() int64 {
+	n := int64(len(t.commands)) + 3 // MULTI, SET, EXEC
+	if t.reset {
+		n++
+	}
+	db := ""
+	for i := range t.commands {
+		if t.commands[i].db != db {
+			db = t.commands[i].db
+			n++
+		}
+	}
+	if db != "" {
+		n++
+	}
+	return n
+}
+
+// exec runs a transaction, the position before everything else. It returns what came of each command.
+func (l *link) exec(ctx context.Context, t *transaction) ([]error, error) {
 	// Alone: behind a MULTI that is refused everything would run at once, and unguarded.
 	if err := l.conn.Do(ctx, "multi").Err(); err != nil {
 		l.spent++
 		return nil, l.judge("MULTI", err)
 	}
-	own := []any{"set", l.position, p.String()}
-	if finger != "" {
-		own = []any{"mset", l.position, p.String(), l.finger, finger}
+	own := func(finger string) []any {
+		if finger == "" {
+			return []any{"set", l.position, t.to.String()}
+		}
+		return []any{"mset", l.position, t.to.String(), l.finger, finger}
 	}
 	pipe := l.conn.Pipeline()
 	var at []int // which command a queued one is; -1 ours
@@ -129,7 +161,7 @@ func (l *link) exec(ctx context.Context, p position, finger string, commands []c
 		_ = pipe.Process(ctx, redis.NewStatusCmd(ctx, args...))
 		at = append(at, i)
 	}
-	queue(-1, own...)
+	queue(-1, own(t.finger)...)
 	db := ""
 	turn := func(to string) {
 		if to == db {
@@ -141,9 +173,9 @@ func (l *link) exec(ctx context.Context, p position, finger string, commands []c
 		}
 		queue(-1, "select", to)
 	}
-	for i := range commands {
-		turn(commands[i].db)
-		args := commands[i].wire(now)
+	for i := range t.commands {
+		turn(t.commands[i].db)
+		args := t.commands[i].wire(t.now)
 		boxed := make([]any, len(args))
 		for j, a := range args {
 			boxed[j] = a
@@ -151,15 +183,15 @@ func (l *link) exec(ctx context.Context, p position, finger string, commands []c
 		queue(i, boxed...)
 	}
 	turn("")
-	if reset {
-		queue(-1, own...)
+	if t.reset {
+		queue(-1, own(cmp.Or(t.finger, t.known))...)
 	}
 	l.spent += int64(len(at)) + 2
 	queued, _ := pipe.Exec(ctx)
 	if err := l.queued(queued, at); err != nil {
 		return nil, err
 	}
-	return l.commit(ctx, at, len(commands))
+	return l.commit(ctx, at, len(t.commands))
 }
 
 // queued looks whether all commands were queued.

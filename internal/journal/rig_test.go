@@ -67,10 +67,14 @@ func (r *rig) check(err error) {
 	}
 }
 
-// write appends an entry of one command, given as words.
+// write appends an entry of one command, given as words, with "3:" before it for database 3.
 func (r *rig) write(words string, deadlines ...journal.Deadline) journal.ID {
 	r.tb.Helper()
-	return r.entry(&journal.Entry{Kind: journal.KindWrite, Commands: [][]string{strings.Fields(words)}, Deadlines: deadlines})
+	db, rest, ok := strings.Cut(words, ":")
+	if !ok {
+		db, rest = "", words
+	}
+	return r.entry(&journal.Entry{Kind: journal.KindWrite, DB: db, Commands: [][]string{strings.Fields(rest)}, Deadlines: deadlines})
 }
 
 func (r *rig) entry(e *journal.Entry) journal.ID {

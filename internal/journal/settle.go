@@ -189,7 +189,7 @@ func (w *work) mend(ctx context.Context, pos position, finger string) (bool, err
 		}
 		return false, nil
 	}
-	if _, err := w.link.exec(ctx, to, finger, nil, false, w.now); err != nil {
+	if _, err := w.link.exec(ctx, &transaction{to: to, finger: finger}); err != nil {
 		return false, err
 	}
 	return true, w.adopted(ctx, finger)
