@@ -44,7 +44,7 @@ type Options struct {
 
 // Progress is what a drain has done.
 type Progress struct {
-	Entries     int64 // delivered
+	Entries     int64 // delivered, those that carry writes
 	Writes      int64 // commands in these
 	Commands    int64 // sent to the primary, for all of it
 	Batches     int64 // transactions that ran
@@ -261,7 +261,7 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 	if err := w.read.start(ctx, w.record, pos.id); err != nil {
 		return false, err
 	}
-	f, writes, again, err := w.fold(ctx)
+	f, n, err := w.fold(ctx)
 	if err != nil || f.entries == 0 {
 		return false, err
 	}
@@ -269,7 +269,7 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 	for _, e := range f.unread {
 		dead.add(Letter{Kind: LetterError, Entry: e.ID, DB: e.DB, Args: e.Commands[0], Error: e.bad.Error(), Folded: 1})
 	}
-	if writes == 0 { // markers
+	if n.Entries == 0 { // markers
 		if err := w.settle(ctx, f.last, "", nil); err != nil {
 			return false, err
 		}
@@ -307,9 +307,9 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 		return false, err
 	}
 	w.read.drop(f.entries, f.last)
-	w.progress.Entries += int64(f.entries)
-	w.progress.Writes += writes
-	w.progress.Again += again
+	w.progress.Entries += n.Entries
+	w.progress.Writes += n.Writes
+	w.progress.Again += n.Again
 	w.progress.Batches++
 	if refusal != nil {
 		return false, refusal
@@ -326,8 +326,8 @@ func (w *work) left(ctx context.Context) (bool, error) {
 	return e != nil, err
 }
 
-// fold reads as many entries as one transaction may deliver.
-func (w *work) fold(ctx context.Context) (f *folder, writes, again int64, err error) {
+// fold reads as many entries as one transaction may deliver, and counts them.
+func (w *work) fold(ctx context.Context) (f *folder, n Progress, err error) {
 	bounds := w.drain.Batch.orDefault()
 	if w.options.Budget > 0 {
 		bounds.Commands = int(min(int64(bounds.Commands), max(w.options.Budget-w.commands()-3, 1)))
@@ -336,15 +336,19 @@ func (w *work) fold(ctx context.Context) (f *folder, writes, again int64, err er
 	for {
 		e, err := w.read.next(ctx, f.entries)
 		if err != nil {
-			return nil, 0, 0, err
+			return nil, n, err
 		}
 		w.full = e != nil
 		if e == nil || !f.add(e) {
-			return f, writes, again, nil
+			return f, n, nil
 		}
-		writes += int64(len(e.Commands))
-		if len(e.Commands) > 0 && !e.ID.After(w.record.Floor) {
-			again++
+		if len(e.Commands) == 0 {
+			continue
+		}
+		n.Entries++
+		n.Writes += int64(len(e.Commands))
+		if !e.ID.After(w.record.Floor) {
+			n.Again++
 		}
 	}
 }

@@ -4,7 +4,7 @@ import "context"
 
 // Estimate is what a drain will deliver and cost.
 type Estimate struct {
-	Entries  int64
+	Entries  int64 // that carry writes
 	Writes   int64 // commands in these
 	Bytes    int64 // that are sent
 	Commands int64 // for the primary, all in all
@@ -26,20 +26,20 @@ func (d *Drain) Estimate(ctx context.Context) (Estimate, error) {
 		return sum, err
 	}
 	for {
-		f, writes, _, err := w.fold(ctx)
+		f, n, err := w.fold(ctx)
 		if err != nil {
 			return sum, err
 		}
 		if f.entries == 0 {
 			break
 		}
-		sum.Entries += int64(f.entries)
-		if writes > 0 {
+		sum.Entries += n.Entries
+		if n.Entries > 0 {
 			commands := f.finish()
 			for i := range commands {
 				sum.Bytes += int64(size(commands[i].args))
 			}
-			sum.Writes += writes
+			sum.Writes += n.Writes
 			sum.Commands += int64(len(commands)) + batchCost
 			sum.Batches++
 		}
