@@ -65,8 +65,12 @@ func (l *link) judge(what string, err error) error {
 
 // watch begins to watch the position, and returns it with the fingerprint.
 func (l *link) watch(ctx context.Context) (p position, finger string, err error) {
+	watch := "watch"
+	if Mutate.NoCompare {
+		watch = "exists"
+	}
 	cmds, err := l.conn.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		pipe.Do(ctx, "watch", l.position, l.finger)
+		pipe.Do(ctx, watch, l.position, l.finger)
 		pipe.MGet(ctx, l.position, l.finger)
 		return nil
 	})

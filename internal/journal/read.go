@@ -89,6 +89,11 @@ func (r *reader) more(ctx context.Context) (bool, error) {
 			}
 			continue
 		}
+		if n := len(entries); Mutate.Swap && n > 1 {
+			a, b := entries[n-2], entries[n-1]
+			entries[n-2], entries[n-1] = b, a
+			entries[n-2].ID, entries[n-1].ID = a.ID, b.ID
+		}
 		r.entries = append(r.entries, entries...)
 		r.cursor = entries[len(entries)-1].ID
 		r.count = min(mostChunk, max(firstChunk/10, len(entries)*chunkBytes/max(len(cmd.Val()), 1)))
