@@ -19,6 +19,7 @@ type chain struct {
 	from    source   // of the base
 	folds   int      // writes in the base
 	ops     []op
+	first   [1]op          // most keys have one: it needs no memory of its own
 	fields  map[string]int // of the last operations: HSET's values, or the HINCRBYs, by field
 
 	deadline int64 // local's clock; 0 none
@@ -139,6 +140,9 @@ func (c *chain) add(h how, name string, args []string, from source) int {
 }
 
 func (c *chain) push(o op) {
+	if c.ops == nil {
+		c.ops = c.first[:0]
+	}
 	c.ops = append(c.ops, o)
 	if o.how != howField {
 		c.fields = nil
@@ -184,7 +188,7 @@ func (c *chain) addNumber(last *op, name string, args []string, from source) int
 			return 0
 		}
 	}
-	c.push(op{how: howAdd, name: name, args: []string{"incrby", c.key}, sum: n, from: from, folds: 1})
+	c.push(op{how: howAdd, name: name, sum: n, from: from, folds: 1})
 	return len(c.key) + 64
 }
 
@@ -274,10 +278,12 @@ func plus(a, b int64) (int64, bool) {
 }
 
 // command returns an operation as it is sent.
-func (o *op) command(db string) command {
+func (c *chain) command(o *op) command {
 	args := o.args
 	switch o.how {
-	case howAdd, howField:
+	case howAdd:
+		args = []string{"incrby", c.key, strconv.FormatInt(o.sum, 10)}
+	case howField:
 		args = append(slices.Clip(args), strconv.FormatInt(o.sum, 10))
 	case howAppend:
 		if len(args) > 3 {
@@ -285,5 +291,5 @@ func (o *op) command(db string) command {
 		}
 	default:
 	}
-	return command{db: db, args: args, from: o.from, folds: o.folds}
+	return command{db: c.db, args: args, from: o.from, folds: o.folds}
 }

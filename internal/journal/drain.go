@@ -329,10 +329,10 @@ func (w *work) left(ctx context.Context) (bool, error) {
 // fold reads as many entries as one transaction may deliver, and counts them.
 func (w *work) fold(ctx context.Context) (f *folder, n Progress, err error) {
 	bounds := w.drain.Batch.orDefault()
-	if w.options.Budget > 0 {
-		bounds.Commands = int(min(int64(bounds.Commands), max(w.options.Budget-w.commands()-3, 1)))
-	}
 	f = newFolder(w.now, w.drain.home(), bounds, !w.apart)
+	if left := w.options.Budget - w.commands() - 3; w.options.Budget > 0 && left <= int64(bounds.Commands) {
+		f.bounds.Commands, f.exact = int(max(left, 1)), true
+	}
 	for {
 		e, err := w.read.next(ctx, f.entries)
 		if err != nil {

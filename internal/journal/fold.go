@@ -29,9 +29,11 @@ type folder struct {
 	now    int64  // local's clock
 	home   string // the number of the home database, which entries call "" as well
 	bounds Bounds
+	exact  bool // the bounds hold for the last entry as well
 	merge  bool // SETs and UNLINKs of different keys become one command
 
 	chains  map[place]*chain
+	block   []chain  // from which chains are taken
 	order   []*chain // of this segment
 	out     []command
 	bases   int // keys of this segment that were set or are gone
@@ -62,11 +64,16 @@ func (f *folder) commands() int {
 	return n
 }
 
-// add takes one entry more, and reports false where there is no room for it. The first one always has.
+// add takes one entry more, and reports false where there is no room for it. The first one always has. The
+// last one may go beyond the bounds, since only after it is folded can it be told what it costs, unless
+// exact says that they are all that may be spent.
 func (f *folder) add(e *Entry) bool {
-	if f.entries > 0 && (f.entries >= f.bounds.Entries || f.bytes >= f.bounds.Bytes ||
-		f.commands()+len(e.Commands)+len(e.Deadlines) > f.bounds.Commands) {
-		return false
+	if f.entries > 0 {
+		room := f.bounds.Commands - f.commands()
+		if f.entries >= f.bounds.Entries || f.bytes >= f.bounds.Bytes || room < 0 ||
+			f.exact && room < len(e.Commands)+len(e.Deadlines) {
+			return false
+		}
 	}
 	f.entries++
 	f.last = e.ID
@@ -178,7 +185,11 @@ func (f *folder) single(c *chain, kind Kind, h how, name string, args []string, 
 func (f *folder) change(db, key string, do func(*chain)) {
 	c := f.chains[place{db, key}]
 	if c == nil {
-		c = &chain{db: db, key: key}
+		if len(f.block) == 0 {
+			f.block = make([]chain, 64)
+		}
+		c, f.block = &f.block[0], f.block[1:]
+		c.db, c.key = db, key
 		f.chains[place{db, key}] = c
 	}
 	if !c.touched {
@@ -302,7 +313,7 @@ func (f *folder) database(chains []*chain, ms int64) {
 	f.emit(&mset)
 	for _, c := range chains {
 		for i := range c.ops {
-			f.out = append(f.out, c.ops[i].command(c.db))
+			f.out = append(f.out, c.command(&c.ops[i]))
 		}
 		if c.due {
 			d := command{db: c.db, args: []string{"pexpire", c.key}, from: c.dueFrom, folds: 1, due: c.deadline}

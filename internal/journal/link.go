@@ -177,14 +177,19 @@ func (l *link) exec(ctx context.Context, t *transaction) ([]error, error) {
 		}
 		queue(-1, "select", to)
 	}
+	n := 0
+	for i := range t.commands {
+		n += len(t.commands[i].args) + 1
+	}
+	boxes := make([]any, 0, n)
 	for i := range t.commands {
 		turn(t.commands[i].db)
 		args := t.commands[i].wire(t.now)
-		boxed := make([]any, len(args))
-		for j, a := range args {
-			boxed[j] = a
+		from := len(boxes)
+		for j := range args {
+			boxes = append(boxes, &args[j]) // a pointer needs no memory of its own, unlike a string
 		}
-		queue(i, boxed...)
+		queue(i, boxes[from:len(boxes):len(boxes)]...)
 	}
 	turn("")
 	if t.reset {

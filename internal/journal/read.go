@@ -27,6 +27,7 @@ type reader struct {
 	cursor  ID       // and it has been read up to here
 	entries []Entry
 	count   int
+	ahead   *chunk // is being read
 }
 
 // start makes the reader read what comes after an id.
@@ -39,7 +40,7 @@ func (r *reader) start(ctx context.Context, rec *Record, after ID) error {
 		r.entries, r.from = r.entries[n:], after
 		return nil
 	}
-	r.id, r.epoch, r.from, r.cursor, r.entries = rec.ID, rec.Epoch, after, after, nil
+	r.id, r.epoch, r.from, r.cursor, r.entries, r.ahead = rec.ID, rec.Epoch, after, after, nil, nil
 	r.streams = nil
 	if r.count == 0 {
 		r.count = firstChunk
@@ -72,33 +73,62 @@ func (r *reader) next(ctx context.Context, taken int) (*Entry, error) {
 // more reads a chunk, and reports false at the end of the journal.
 func (r *reader) more(ctx context.Context) (bool, error) {
 	for {
-		cmd := redis.NewRawCmd(ctx, "xrange", r.streams[0], "("+r.cursor.String(), "+", "count", r.count)
-		if err := r.store.rdb.Process(ctx, cmd); err != nil {
-			return false, err
+		c := r.ahead
+		if r.ahead = nil; c == nil {
+			c = r.fetch(ctx)
 		}
-		entries, err := parseRange(string(cmd.Val()))
-		if err != nil {
-			return false, err
+		<-c.done
+		if c.err != nil {
+			return false, c.err
 		}
-		if len(entries) < r.count && len(r.streams) > 1 {
+		if len(c.entries) < c.count && len(r.streams) > 1 {
 			r.streams = r.streams[1:]
 		}
-		if len(entries) == 0 {
-			if len(r.streams) == 1 {
+		if len(c.entries) == 0 {
+			if len(r.streams) == 1 && c.stream == r.streams[0] {
 				return false, nil
 			}
 			continue
 		}
-		if n := len(entries); Mutate.Swap && n > 1 {
-			a, b := entries[n-2], entries[n-1]
-			entries[n-2], entries[n-1] = b, a
-			entries[n-2].ID, entries[n-1].ID = a.ID, b.ID
+		r.entries = append(r.entries, c.entries...)
+		r.cursor = c.entries[len(c.entries)-1].ID
+		if len(c.entries) == c.count {
+			// There may be more, which is read while the primary works.
+			r.count = min(mostChunk, max(firstChunk/10, len(c.entries)*chunkBytes/max(c.bytes, 1)))
+			r.ahead = r.fetch(ctx)
 		}
-		r.entries = append(r.entries, entries...)
-		r.cursor = entries[len(entries)-1].ID
-		r.count = min(mostChunk, max(firstChunk/10, len(entries)*chunkBytes/max(len(cmd.Val()), 1)))
 		return true, nil
 	}
+}
+
+// chunk is what one XRANGE reads. Its other fields are there once done is closed.
+type chunk struct {
+	stream  string
+	count   int
+	done    chan struct{}
+	entries []Entry
+	bytes   int
+	err     error
+}
+
+// fetch begins to read the chunk after the cursor.
+func (r *reader) fetch(ctx context.Context) *chunk {
+	c := &chunk{stream: r.streams[0], count: r.count, done: make(chan struct{})}
+	cmd := redis.NewRawCmd(ctx, "xrange", c.stream, "("+r.cursor.String(), "+", "count", c.count)
+	rdb := r.store.rdb
+	go func() {
+		defer close(c.done)
+		if c.err = rdb.Process(ctx, cmd); c.err == nil {
+			c.bytes = len(cmd.Val())
+			c.entries, c.err = parseRange(string(cmd.Val()))
+		}
+		if n := len(c.entries); Mutate.Swap && n > 1 {
+			a, b := c.entries[n-2], c.entries[n-1]
+			c.entries[n-2], c.entries[n-1] = b, a
+			c.entries[n-2].ID, c.entries[n-1].ID = a.ID, b.ID
+		}
+	}()
+	return c
 }
 
 var errReply = errors.New("redis fallback: a reply of local cannot be read")
@@ -115,6 +145,7 @@ func parseRange(raw string) ([]Entry, error) {
 		return nil, errReply
 	}
 	entries := make([]Entry, 0, n)
+	var slab []string // the fields of many entries
 	for range n {
 		two, ok1 := p.count('*')
 		id, ok2 := p.text()
@@ -122,7 +153,11 @@ func parseRange(raw string) ([]Entry, error) {
 		if !ok1 || !ok2 || !ok3 || two != 2 {
 			return nil, errReply
 		}
-		fields := make([]string, m)
+		if len(slab) < m {
+			slab = make([]string, max(m, 512))
+		}
+		fields := slab[:m:m]
+		slab = slab[m:]
 		for i := range fields {
 			if fields[i], ok = p.text(); !ok {
 				return nil, errReply
