@@ -26,6 +26,8 @@ type Entry struct {
 	DB        string // "" the home database, else the one that was SELECTed
 	Commands  [][]string
 	Deadlines []Deadline
+
+	bad error // why it cannot be read; Commands holds its fields then
 }
 
 // Deadline is when a key of an entry expires, by local's clock.
@@ -47,19 +49,22 @@ func ParseEntry(id string, fields []string) (Entry, error) {
 	if len(fields) == 0 {
 		return bad("it is empty")
 	}
-	head := strings.Split(fields[0], "|")
-	if len(head) != 4 || len(head[0]) != 1 {
+	kind, head, ok1 := strings.Cut(fields[0], "|")
+	db, head, ok2 := strings.Cut(head, "|")
+	counts, deadlines, ok3 := strings.Cut(head, "|")
+	if !ok1 || !ok2 || !ok3 || len(kind) != 1 || strings.IndexByte(deadlines, '|') >= 0 {
 		return bad("no header")
 	}
-	e.Kind, e.DB = Kind(head[0][0]), head[1]
+	e.Kind, e.DB = Kind(kind[0]), db
 	if e.DB != "" {
 		if n, err := strconv.Atoi(e.DB); err != nil || n < 0 {
 			return bad("no database")
 		}
 	}
 	rest := fields[1:]
-	if head[2] != "" {
-		for count := range strings.SplitSeq(head[2], ",") {
+	if counts != "" {
+		e.Commands = make([][]string, 0, strings.Count(counts, ",")+1)
+		for count := range strings.SplitSeq(counts, ",") {
 			n, err := strconv.Atoi(count)
 			if err != nil || n < 1 || n > len(rest) {
 				return bad("wrong number of arguments")
@@ -71,8 +76,8 @@ func ParseEntry(id string, fields []string) (Entry, error) {
 	if len(rest) > 1 {
 		return bad("arguments of no command")
 	}
-	if head[3] != "" {
-		for text := range strings.SplitSeq(head[3], ",") {
+	if deadlines != "" {
+		for text := range strings.SplitSeq(deadlines, ",") {
 			d, ok := parseDeadline(text)
 			if !ok || d.Command >= len(e.Commands) || d.Arg >= len(e.Commands[d.Command]) {
 				return bad("no deadline")

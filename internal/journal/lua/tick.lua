@@ -28,6 +28,10 @@ if s[1] == 'local' and ARGV[1] ~= '' then
     redis.call('DEL', KEYS[7])
   end
 end
+-- Nobody drains, so nobody takes back what writers were asked to wait.
+if redis.call('EXISTS', KEYS[6]) == 0 and (redis.call('HGET', KEYS[1], 'pace') or '0') ~= '0' then
+  redis.call('HSET', KEYS[1], 'pace', '0')
+end
 local function lease(key) return { redis.call('GET', key) or '', redis.call('PTTL', key) } end
 return { ms, redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2]), lease(KEYS[5]), lease(KEYS[6]),
   entries, bytes, oldest, redis.call('HLEN', KEYS[4]), redis.call('EXISTS', KEYS[7]) }
