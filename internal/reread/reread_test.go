@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/redis-fallback/fallback/internal/reread"
 	"github.com/redis/go-redis/v9"
@@ -102,6 +103,52 @@ func TestACommandInAWrapper(t *testing.T) {
 	}
 	if v := fmt.Sprint(mget.Val()); v != "[v <nil>]" || mget.Err() != nil || !errors.Is(pop.Err(), redis.Nil) {
 		t.Errorf("%s, %v; %v", v, mget.Err(), pop.Err())
+	}
+}
+
+// deaf keeps its error, with which it does not read.
+type deaf struct{ *redis.JSONCmd }
+
+func (deaf) SetErr(error) {}
+
+// A command that leaves its reply to the next one is an error of all: a value would be another's. The
+// next call has replies of its own.
+func TestACommandThatDoesNotReadItsReply(t *testing.T) {
+	t.Parallel()
+	rdb := redis.NewClient(&redis.Options{})
+	defer rdb.Close()
+	var r reread.Reader
+	for range 3 {
+		doc := rdb.Pipeline().JSONGet(ctx, "a")
+		doc.SetErr(errors.New("refused"))
+		get, ping := redis.NewStringCmd(ctx, "get", "k"), redis.NewStatusCmd(ctx, "ping")
+		if err := r.Answer([]byte("*3\r\n$2\r\n{}\r\n$1\r\nv\r\n+PONG\r\n"), []redis.Cmder{deaf{doc}, get, ping}); err != nil {
+			t.Fatal(err)
+		}
+		if get.Err() == nil || ping.Err() == nil {
+			t.Errorf("%q, %v and %q, %v, want errors", get.Val(), get.Err(), ping.Val(), ping.Err())
+		}
+		ping = redis.NewStatusCmd(ctx, "ping")
+		if err := r.Answer([]byte("*1\r\n+PONG\r\n"), []redis.Cmder{ping}); err != nil || ping.Val() != "PONG" || ping.Err() != nil {
+			t.Errorf("afterwards: %v, %q, %v", err, ping.Val(), ping.Err())
+		}
+	}
+}
+
+// No goroutine is left, or the bubble would not end.
+func TestInABubble(t *testing.T) {
+	t.Parallel()
+	for range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			var r reread.Reader
+			for range 3 {
+				ping := redis.NewStatusCmd(ctx, "ping")
+				if err := r.Answer([]byte("*1\r\n+PONG\r\n"), []redis.Cmder{ping}); err != nil || ping.Val() != "PONG" {
+					t.Errorf("%v, %q, %v", err, ping.Val(), ping.Err())
+				}
+			}
+			r.Close()
+		})
 	}
 }
 

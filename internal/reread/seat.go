@@ -2,6 +2,7 @@ package reread
 
 import (
 	"context"
+	"errors"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -58,6 +59,14 @@ func (s *seat) read(cmds []redis.Cmder, replies [][]byte) {
 	pipe := s.client.Pipeline()
 	_ = pipe.BatchProcess(context.Background(), s.line...)
 	_, _ = pipe.Exec(context.Background()) // the first error among them: each command keeps its own
+
+	// A command that reads more or less than its reply leaves those after it with replies of others. No
+	// command of go-redis is known to do so, but a wrong value is worse than an error.
+	if err := s.last.Err(); errors.Is(err, errStep) || err == nil && s.last.Val() != last {
+		for i := range s.readers {
+			s.readers[i].SetErr(errStep)
+		}
+	}
 }
 
 // clean lets go of what was read, and reports that the seat can read again: nothing is left on its

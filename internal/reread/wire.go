@@ -16,9 +16,9 @@ type wire struct {
 	read    int // bytes of it that have been read
 }
 
-// errRead is what a command meets that reads more than its reply. It must not be io.EOF: that would
-// look as if a server had gone, and the command might run again.
-var errRead = errors.New("reread: the command reads beyond its reply")
+// errStep is the error of commands that did not read one reply each. It must not be io.EOF, as it would
+// be on a connection: that would look as if a server had gone, and the commands might run again.
+var errStep = errors.New("reread: a command has not read its own reply")
 
 // greeting answers HELLO, which go-redis sends at first on each connection. The client knows from its
 // options what it speaks, and asks for nothing in it.
@@ -39,7 +39,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		}
 	}
 	if n == 0 && len(p) > 0 {
-		return 0, errRead
+		return 0, errStep
 	}
 	return n, nil
 }
