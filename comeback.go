@@ -28,12 +28,6 @@ func (s *share) comeBack(ctx context.Context) bool {
 		return false
 	}
 	h := s.h
-	mine, lease, err := s.store.Take(ctx, journal.Drainer, s.self.ID, journal.LeaseTime)
-	if err != nil || !mine {
-		s.later(err, lease.Left)
-		return false
-	}
-	defer func() { _ = s.store.Release(context.WithoutCancel(ctx), journal.Drainer, s.self.ID) }()
 	if !h.prepareReturn() {
 		s.later(nil, 0)
 		return false
@@ -46,13 +40,19 @@ func (s *share) comeBack(ctx context.Context) bool {
 	defer done()
 	s.delivering.Store(true)
 	defer s.delivering.Store(false)
-	v, err := d.Return(ctx, journal.Options{Budget: s.budget()})
+	reason := ReasonRecovered
+	if h.era.Load().leaving() {
+		reason = ReasonPinned
+	}
+	v, err := d.Return(ctx, journal.Options{Budget: s.budget(), Reason: string(reason)})
 	if v.Record != nil {
 		s.learn(v.Record, nil)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, journal.ErrHeld):
+		s.later(nil, time.Second) // another process is at it
+	case err != nil:
 		s.later(err, 0)
-		return false
 	}
 	return h.Serving() == Primary
 }
@@ -67,7 +67,14 @@ func (s *share) drainer(ctx context.Context) (d *journal.Drain, done func(), err
 	h.code.carry(ctx, Primary, client.Process)
 	d = &journal.Drain{
 		Store: s.store, Primary: client, ID: s.self.ID, Address: s.address(),
-		Refused: func(err error) bool { return h.verdict(nil, err) == Limit },
+		Refused: func(err error) bool {
+			switch h.verdict(nil, err) {
+			case Limit, Capacity, Busy, Denied:
+				return true
+			case Unknown, Answered, Cancelled, Lost:
+			}
+			return false
+		},
 	}
 	return d, func() { _ = client.Close() }, nil
 }

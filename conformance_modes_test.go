@@ -51,6 +51,7 @@ type rig struct {
 type mode struct {
 	name  string
 	build func(f *field) *rig
+	home  bool         // the primary serves before the call
 	ready func(r *rig) // brings the client to where the call shall meet it
 	// served says who answers a command: the server, or nobody, which is a LimitError.
 	served func(stays bool) (by fallback.Backend, refused bool)
@@ -71,9 +72,9 @@ var modes = []*mode{
 	{name: "bare", build: bareRig, ready: func(*rig) {}, served: byPrimary, touches: true},
 	{name: "primary serves", build: hookedRig, ready: func(*rig) {}, served: byPrimary, touches: true},
 	{name: "over quota", build: overQuotaRig, ready: func(*rig) {}, served: byLocal, after: fallback.Local},
-	{name: "quota hits", build: hookedRig, ready: quotaHits, served: byLocal, touches: true, after: fallback.Local},
+	{name: "quota hits", build: hookedRig, home: true, ready: quotaHits, served: byLocal, touches: true, after: fallback.Local},
 	{
-		name: "quota hits inside", build: hookedRig, ready: quotaHitsInside, served: byLocal, touches: true, after: fallback.Local,
+		name: "quota hits inside", build: hookedRig, home: true, ready: quotaHitsInside, served: byLocal, touches: true, after: fallback.Local,
 		split: true, shapes: []shape{pipeline, transaction},
 	},
 }
@@ -128,10 +129,22 @@ func overQuotaRig(f *field) *rig {
 }
 
 // quotaHits has the primary serve, over connections that are set up, and refuse from now on.
-func quotaHits(r *rig) {
-	r.h.Pin(fallback.Primary)
-	r.h.Unpin()
-	r.gate.shut.Store(true)
+func quotaHits(r *rig) { r.gate.shut.Store(true) }
+
+// home has the primary serve again, with nothing left in the journal.
+func home(t *testing.T, r *rig) {
+	t.Helper()
+	r.gate.pass.Store(0)
+	r.gate.shut.Store(false)
+	if err := r.h.Pin(fallback.Primary); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.h.Unpin(); err != nil {
+		t.Fatal(err)
+	}
+	if r.h.Serving() != fallback.Primary {
+		t.Fatalf("the primary does not serve again: %+v", r.h.Status())
+	}
 }
 
 // quotaHitsInside refuses from the second command on.

@@ -111,11 +111,12 @@ func (h *Hook) localError(ctx context.Context, e *era, cause, err error) error {
 
 // slow keeps a writer back that outruns the drain.
 func (s *share) slow(ctx context.Context, e *era) {
-	if e.rec.Pace <= 0 {
+	f := s.fleet.Load()
+	if f == nil || f.Record.Pace <= 0 {
 		return
 	}
 	select {
-	case <-time.After(e.rec.Pace):
+	case <-time.After(f.Record.Pace):
 	case <-e.ended:
 	case <-ctx.Done():
 	}

@@ -15,8 +15,19 @@ import (
 func (s *share) transaction(ctx context.Context, e *era, b *batch, part []redis.Cmder, notes []journal.Noted) (int, error) {
 	args, multi, kind := 0, false, journal.KindTx
 	for i := range notes {
-		args += len(notes[i].Args)
-		multi = multi || notes[i].Note.Code == command.NoteMulti
+		n := &notes[i]
+		args += len(n.Args)
+		switch n.Note.Code {
+		case command.NoteMulti:
+			multi = true
+		case command.NoteNothing:
+			multi = multi || !s.store.Scriptable(n.Args)
+			n.Note.Code = journal.NoteRead
+			switch part[i].(type) {
+			case *redis.Cmd, *redis.RawCmd, *redis.RawWriteToCmd:
+				multi = multi || s.resp3 // shown as it came
+			}
+		}
 	}
 	multi = multi || args > journal.MaxArgs
 	if multi {

@@ -81,7 +81,7 @@ func (h *Hook) primaryClient(ctx context.Context) (*redis.Client, error) {
 	opts := &redis.Options{
 		Network: t.network, Addr: t.addr, Protocol: h.in.protocol,
 		Username: h.in.user, Password: h.in.password, DB: h.in.db,
-		MaxRetries: -1, PoolSize: 4, DisableIdentity: true, DialerRetries: 1,
+		MaxRetries: -1, PoolSize: 4, DisableIdentity: true, DialerRetries: 1, ContextTimeoutEnabled: true,
 		DialTimeout: drainTimeout, ReadTimeout: drainTimeout, WriteTimeout: drainTimeout,
 		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) { return t.next(ctx, network, addr) },
 		MaintNotificationsConfig: &maintnotifications.Config{

@@ -143,7 +143,7 @@ const Newest = 9999
 // NoteMulti.
 func NoteFor(args []any, version uint16) Note {
 	r := find(args)
-	if r == nil || r.note.Code == NoteMulti || r.Since > version && r.note.Code != NoteNothing {
+	if r == nil || r.note.Code == NoteMulti {
 		return Note{Code: NoteMulti}
 	}
 	n := r.note
@@ -165,6 +165,9 @@ func NoteFor(args []any, version uint16) Note {
 		if n, ok = r.judge(n, args); !ok {
 			return Note{Code: NoteMulti}
 		}
+	}
+	if r.Since > version && n.Code != NoteNothing {
+		return Note{Code: NoteMulti}
 	}
 	return n
 }

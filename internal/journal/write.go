@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/redis-fallback/fallback/internal/command"
+	table "github.com/redis-fallback/fallback/internal/command"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -46,6 +46,9 @@ func (s *Store) Args(w Write, cmds []Noted) []any {
 	if w.Noting {
 		flags = append(flags, 'o')
 	}
+	if Mutate.NoFence {
+		flags = append(flags, 'u')
+	}
 	args := make([]any, 0, n+12)
 	args = append(args, "evalsha", writeScript.Hash(), 3, s.fence(), s.full(), s.stream(),
 		w.Fence, s.db, w.DB, w.Label, string(flags), plan(cmds, w.Noting))
@@ -65,8 +68,12 @@ func Body(args []any) []any {
 // Noted is a command with what is known of its effect.
 type Noted struct {
 	Args []any
-	Note command.Note
+	Note table.Note
 }
+
+// NoteRead is, in a plan, a read within a transaction. The script asks for it as RESP2 has it: in RESP3
+// maps and sets would lose their order in Lua, and lists end at a nil.
+const NoteRead = 'q'
 
 // noteConditional is, in a plan, what is written down verbatim if the reply says that it was done.
 const noteConditional = 'w'
@@ -94,25 +101,25 @@ func plan(cmds []Noted, noting bool) string {
 
 func (c *Noted) item(b *strings.Builder, noting bool) {
 	code := c.Note.Code
-	if noting && code != command.NoteNothing {
+	if noting && code != table.NoteNothing && code != NoteRead {
 		// Its reply is not known: it is written down as it was given.
-		if code == command.NoteVerbatim || code == command.NoteMulti {
-			code = command.NoteVerbatim
+		if code == table.NoteVerbatim || code == table.NoteMulti {
+			code = table.NoteVerbatim
 		} else {
-			code = command.NoteDeadlines
+			code = table.NoteDeadlines
 		}
 	}
 	n := c.Note
-	if !noting && (n.When != command.Always || n.Option > 0) && (code == command.NoteVerbatim || code == command.NoteDeadlines) {
-		if code = noteConditional; c.Note.Code == command.NoteVerbatim {
+	if !noting && (n.When != table.Always || n.Option > 0) && (code == table.NoteVerbatim || code == table.NoteDeadlines) {
+		if code = noteConditional; c.Note.Code == table.NoteVerbatim {
 			n.Step = 0 // no deadlines
 		}
 	}
 	b.WriteByte(code)
 	b.WriteString(strconv.Itoa(len(c.Args)))
 	switch code {
-	case command.NoteNothing, command.NoteVerbatim:
-	case command.NoteDeadlines, command.NoteInteger:
+	case table.NoteNothing, table.NoteVerbatim, NoteRead:
+	case table.NoteDeadlines, table.NoteInteger:
 		sep := byte(':')
 		for k := n.Key; k > 0 && k <= n.Last; k += max(n.Step, 1) {
 			b.WriteByte(sep)
@@ -120,11 +127,8 @@ func (c *Noted) item(b *strings.Builder, noting bool) {
 			sep = '.'
 		}
 	default:
-		sep, waits := byte(':'), 0
-		if n.Timeout > 0 {
-			waits = 1
-		}
-		for _, v := range [...]int{int(n.Key), int(n.Last), int(n.Step), int(n.At), int(n.When), int(n.Opts), int(n.Option), waits} {
+		sep := byte(':')
+		for _, v := range [...]int{int(n.Key), int(n.Last), int(n.Step), int(n.At), int(n.When), int(n.Opts), int(n.Option), int(n.Timeout)} {
 			b.WriteByte(sep)
 			b.WriteString(strconv.Itoa(v))
 			sep = '.'
@@ -175,9 +179,20 @@ func parseVersion(info string) uint16 {
 	return uint16(a*100 + b)
 }
 
+// Scriptable reports whether a read may stand in a script of this local: one that it would not take there
+// is better said no to natively, in local's own words.
+func (s *Store) Scriptable(args []any) bool {
+	info, ok := table.Lookup(args)
+	return ok && !info.NoScript && !info.Blocking && uint32(info.Since) <= s.version.Load() && table.ArityOK(args) && len(args) <= table.MaxArgs
+}
+
 // Note returns what is known of the effect of a command on this local.
 func (s *Store) Note(args []any) Noted {
-	return Noted{Args: args, Note: command.NoteFor(args, uint16(s.version.Load()))}
+	n := Noted{Args: args, Note: table.NoteFor(args, uint16(s.version.Load()))}
+	if table.Is(args, "hgetdel") {
+		n.Note = table.Note{Code: table.NoteMulti} // a nil in its reply would end a list of Lua's
+	}
+	return n
 }
 
 // What a call answers that has not run.

@@ -24,6 +24,7 @@ func (s *timer) add(n string, d time.Duration) {
 	s.n[n]++
 	s.mu.Unlock()
 }
+
 func (s *timer) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		b := time.Now()
@@ -36,6 +37,7 @@ func (s *timer) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		return err
 	}
 }
+
 func (s *timer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		b := time.Now()

@@ -2,7 +2,8 @@
 -- KEYS: fence, full, journal. ARGV: the fence that must stand there, our database, the user's, the name
 -- that it has in the entry, flags, plan, and the arguments of the commands, one after the other.
 -- flags: kind of the entry (w, t or s); then 3 where replies are those of RESP3; m where the reply is the
--- list of all replies; o where the commands have run already, in the transaction around this.
+-- list of all replies; o where the commands have run already, in the transaction around this; u where a
+-- test takes the fence away.
 -- plan: for each run of like commands [how many]code[number of arguments][:positions and such].
 local call, pcall, match = redis.call, redis.pcall, string.find
 local ours, theirs, flags = ARGV[2], ARGV[3], ARGV[5]
@@ -10,7 +11,7 @@ local only = match(flags, 'o', 2, true)
 if not only then
   call('SELECT', ours)
   local f = call('MGET', KEYS[1], KEYS[2])
-  if f[1] ~= ARGV[1] then return { err = 'FENCED ' .. (f[1] or '') } end
+  if f[1] ~= ARGV[1] and not match(flags, 'u', 2, true) then return { err = 'FENCED ' .. (f[1] or '') } end
   if f[2] then return { err = 'JOURNALFULL the journal on local is full' } end
 end
 call('SELECT', theirs)
@@ -46,15 +47,6 @@ local function write(list)
   for i = 1, #list do args[#args + 1] = list[i] end
 end
 
--- members is a set as RESP2 or RESP3 has it.
-local function members(v)
-  if type(v) ~= 'table' then return { v } end
-  if not v.set then return v end
-  local list = {}
-  for m in pairs(v.set) do list[#list + 1] = m end
-  return list
-end
-
 -- ranked is the members of what a sorted set gave: flat, or in pairs with their scores.
 local function ranked(v)
   local list = {}
@@ -88,8 +80,8 @@ local function gave(when, r)
 end
 
 -- derive writes down what the command from ARGV[first] did, whose reply was r, where that is not the
--- command itself. p: key, last key, step, at, when, opts, option, as in command.Note, and 1
--- for a command that waits.
+-- command itself. p: key, last key, step, at, when, opts, option, timeout, as in
+-- command.Note.
 local function derive(code, first, last, p, r)
   local function arg(i) return ARGV[first + i] end
   local function has(bit) return math.floor(p[6] / bit) % 2 == 1 end
@@ -131,7 +123,8 @@ local function derive(code, first, last, p, r)
   elseif code == 'g' then
     write({ 'DEL', key })
   elseif code == 'p' then
-    remove('SREM', key, members(r))
+    if type(r) ~= 'table' then r = { r } end
+    remove('SREM', key, r)
   elseif code == 'l' then
     local list = r
     if has(4) then key, list = r[1], r[2] end
@@ -235,7 +228,12 @@ local function waiting(first, last, p)
   if name == 'blmove' then return pcall('LMOVE', unpack(ARGV, first + 1, last - 1)) end
   if name == 'brpoplpush' then return pcall('RPOPLPUSH', ARGV[first + 1], ARGV[first + 2]) end
   local plain = ({ blpop = 'LPOP', brpop = 'RPOP', bzpopmin = 'ZPOPMIN', bzpopmax = 'ZPOPMAX' })[name]
-  if not plain then return pcall(unpack(ARGV, first, last)) end
+  if not plain then -- XREADGROUP: without BLOCK
+    local list = { unpack(ARGV, first, last) }
+    table.remove(list, p[8])
+    table.remove(list, p[8])
+    return pcall(unpack(list))
+  end
   for i = p[1], p[2] do
     local key = ARGV[first + i]
     local r = pcall(plain, key)
@@ -255,11 +253,14 @@ for times, code, count, rest in string.gmatch(ARGV[6], '(%d*)(%a)(%d+)([^,]*)') 
   for _ = 1, tonumber(times) or 1 do
     local first, last, r = at, at + n - 1, true
     at = last + 1
+    -- A map or a set would lose its order, and a list end at a nil.
+    if three and (code == 'q' or code == 'f' or code == 'p') then redis.setresp(2) end
     if only then -- it has run
     elseif code == 'F' then r = empty()
-    elseif p[8] == 1 then r = waiting(first, last, p)
+    elseif p[8] and p[8] > 0 then r = waiting(first, last, p)
     else r = pcall(unpack(ARGV, first, last)) end
-    if type(r) == 'table' and r.err or code == 'n' then
+    if three and (code == 'q' or code == 'f' or code == 'p') then redis.setresp(3) end
+    if type(r) == 'table' and r.err or code == 'n' or code == 'q' then
       -- nothing to write down
     elseif code == 'v' or code == 'd' or code == 'i' then
       if #args + n > 3500 then flush() end
