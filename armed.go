@@ -51,6 +51,11 @@ func (h *Hook) arm(ctx context.Context, e *era, s *seat, next redis.ProcessHook,
 		h.withheld.Add(1)
 		return e.refusal()
 	}
+	if command.Is(cmd.Args(), "multi") && h.journal() != nil && e.rec != nil {
+		if err := h.fenceSeat(ctx, e, s); err != nil {
+			return err
+		}
+	}
 	err := h.onSeat(ctx, e, s, cmd, class, command.Is(cmd.Args(), "watch"))
 	if err == nil {
 		s.arm(Local, e.term)
@@ -89,6 +94,12 @@ func (h *Hook) armed(ctx context.Context, e *era, s *seat, next redis.ProcessHoo
 		if h.primaryOnly(ctx, cmd) {
 			h.withheld.Add(1)
 			return e.refusal()
+		}
+		if n, ok := h.noted(e, cmd, class); ok && !ends && !class.Any(command.Session) {
+			return h.armedJournaled(ctx, e, s, cmd, class, n)
+		}
+		if s.multi && command.Is(args, "exec") && len(s.queued) > 0 {
+			return h.execByHand(ctx, e, s, cmd)
 		}
 		clean := !class.Any(command.Session) || ends || command.Is(args, "watch") || command.Is(args, "multi") || harmlessClient(args)
 		err = h.onSeat(ctx, e, s, h.withCode(ctx, Local, cmd, class), class, clean)

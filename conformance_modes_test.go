@@ -2,9 +2,12 @@ package fallback_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/redis-fallback/fallback"
@@ -48,6 +51,7 @@ type rig struct {
 type mode struct {
 	name  string
 	build func(f *field) *rig
+	home  bool         // the primary serves before the call
 	ready func(r *rig) // brings the client to where the call shall meet it
 	// served says who answers a command: the server, or nobody, which is a LimitError.
 	served func(stays bool) (by fallback.Backend, refused bool)
@@ -68,9 +72,9 @@ var modes = []*mode{
 	{name: "bare", build: bareRig, ready: func(*rig) {}, served: byPrimary, touches: true},
 	{name: "primary serves", build: hookedRig, ready: func(*rig) {}, served: byPrimary, touches: true},
 	{name: "over quota", build: overQuotaRig, ready: func(*rig) {}, served: byLocal, after: fallback.Local},
-	{name: "quota hits", build: hookedRig, ready: quotaHits, served: byLocal, touches: true, after: fallback.Local},
+	{name: "quota hits", build: hookedRig, home: true, ready: quotaHits, served: byLocal, touches: true, after: fallback.Local},
 	{
-		name: "quota hits inside", build: hookedRig, ready: quotaHitsInside, served: byLocal, touches: true, after: fallback.Local,
+		name: "quota hits inside", build: hookedRig, home: true, ready: quotaHitsInside, served: byLocal, touches: true, after: fallback.Local,
 		split: true, shapes: []shape{pipeline, transaction},
 	},
 }
@@ -110,8 +114,10 @@ func (r *rig) warm() {
 	_, _ = r.c.Pipelined(ctx, func(p redis.Pipeliner) error { return p.Echo(ctx, "").Err() })
 }
 
+var rigs atomic.Int64
+
 func quietHook(local *redis.Client) *fallback.Hook {
-	return fallback.New(local,
+	return fallback.New(local, fallback.WithName(fmt.Sprint("rig", rigs.Add(1))), // each has local for itself
 		fallback.WithLogger(slog.New(slog.DiscardHandler)), fallback.WithLocalCheck(-1), fallback.WithHang(-1, 0))
 }
 
@@ -123,10 +129,22 @@ func overQuotaRig(f *field) *rig {
 }
 
 // quotaHits has the primary serve, over connections that are set up, and refuse from now on.
-func quotaHits(r *rig) {
-	r.h.Pin(fallback.Primary)
-	r.h.Unpin()
-	r.gate.shut.Store(true)
+func quotaHits(r *rig) { r.gate.shut.Store(true) }
+
+// home has the primary serve again, with nothing left in the journal.
+func home(t *testing.T, r *rig) {
+	t.Helper()
+	r.gate.pass.Store(0)
+	r.gate.shut.Store(false)
+	if err := r.h.Pin(fallback.Primary); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.h.Unpin(); err != nil {
+		t.Fatal(err)
+	}
+	if r.h.Serving() != fallback.Primary {
+		t.Fatalf("the primary does not serve again: %+v", r.h.Status())
+	}
 }
 
 // quotaHitsInside refuses from the second command on.
@@ -137,7 +155,8 @@ func quotaHitsInside(r *rig) {
 
 // fixture is the data that every call meets, on both servers alike.
 const fixture = `
-redis.call('FLUSHALL')
+for db = 0, 14 do redis.call('SELECT', db) redis.call('FLUSHDB') end -- the journal lies in 15
+redis.call('SELECT', 0)
 local lines = {
 	{'MSET', 's', 'hello', 's2', 'yellow', 'n', 10, 'f', '3.5', 'e', 'expires', 'v', 'soon', 'w_1', 30, 'w_2', 20, 'w_3', 10},
 	{'PEXPIREAT', 'e', '4102444800123'}, {'EXPIRE', 'v', 1000},
@@ -163,12 +182,11 @@ func (f *field) lay(t *testing.T, s *sample) (digests [2]string) {
 		for _, line := range s.setup {
 			p.Do(ctx, words(line)...)
 		}
-		digest := p.Do(ctx, "debug", "digest")
 		_, _ = p.Exec(ctx) // some lines are there to fail
-		if laid.Err() != nil || digest.Err() != nil {
-			t.Fatalf("%s: the fixture: %v, %v", s.method, laid.Err(), digest.Err())
+		if laid.Err() != nil {
+			t.Fatalf("%s: the fixture: %v", s.method, laid.Err())
 		}
-		digests[i] = digest.String()
+		digests[i] = digest(t, c)
 	}
 	return digests
 }
@@ -177,19 +195,61 @@ func (f *field) lay(t *testing.T, s *sample) (digests [2]string) {
 func (f *field) holds(t *testing.T, s *sample) (digests, rest [2]string) {
 	t.Helper()
 	for i, c := range f.control {
+		digests[i] = digest(t, c)
 		p := c.Pipeline()
-		digest := p.Do(ctx, "debug", "digest")
 		p.Del(ctx, "n1")
-		without := p.Do(ctx, "debug", "digest")
+		_, err := p.Exec(ctx)
+		rest[i] = digest(t, c)
 		for _, line := range s.cleanup {
-			p.Do(ctx, words(line)...)
+			if cerr := c.Do(ctx, words(line)...).Err(); cerr != nil {
+				err = cerr
+			}
 		}
-		if _, err := p.Exec(ctx); err != nil {
+		if err != nil {
 			t.Fatalf("%s: looking at the servers: %v", s.method, err)
 		}
-		digests[i], rest[i] = digest.String(), without.String()
 	}
 	return digests, rest
+}
+
+// everything is what DEBUG DIGEST would look at, but for the journal.
+const everything = `
+local all = {}
+for db = 0, 14 do
+	redis.call('SELECT', db)
+	local keys = redis.call('KEYS', '*')
+	table.sort(keys)
+	if #keys > 0 then all[#all + 1] = {tostring(db), keys} end
+end
+return all`
+
+// digest names all that a server holds, the journal left out.
+func digest(t *testing.T, c *redis.Client) string {
+	t.Helper()
+	all, err := c.Eval(ctx, everything, nil).Slice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := c.Pipeline()
+	for _, db := range all {
+		db := db.([]any)
+		p.Do(ctx, "select", db[0])
+		p.Do(ctx, append([]any{"debug", "digest-value"}, db[1].([]any)...)...)
+		for _, key := range db[1].([]any) {
+			p.Do(ctx, "exists", key)
+			p.Do(ctx, "eval", "return redis.call('PTTL', KEYS[1]) > 0", 1, key)
+		}
+	}
+	p.Do(ctx, "select", 0)
+	cmds, err := p.Exec(ctx)
+	if err != nil && !errors.Is(err, redis.Nil) {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, cmd := range cmds {
+		fmt.Fprintln(&b, cmd)
+	}
+	return b.String()
 }
 
 func words(line string) []any {

@@ -67,6 +67,9 @@ func (r *run) row(t *testing.T, name string, s *sample, as shape) {
 		}
 		g := r.rig(m)
 		var got cell
+		if m.home {
+			home(t, g)
+		}
 		got.laid = r.f.lay(t, s)
 		m.ready(g)
 		began := g.gate.seen.Load()

@@ -66,6 +66,11 @@ var (
 	ErrPinned = errors.New("redis fallback: an operator has pinned local")
 	// ErrLocalDown is local's part of an Error while local's circuit breaker is open.
 	ErrLocalDown = errors.New("redis fallback: local is not answering")
+	// ErrJournalFull is local's part of an Error for a write that would not fit into the journal any
+	// more: see JournalConfig.
+	ErrJournalFull = errors.New("redis fallback: the journal on local is full")
+	// ErrNoJournal is returned by Drain where there is no journal.
+	ErrNoJournal = errors.New("redis fallback: this hook keeps no journal")
 	// ErrPartialTransaction is returned when the server ran a part of a transaction: MULTI was
 	// refused and the commands behind it ran one by one, or EXEC ran fewer than were queued.
 	ErrPartialTransaction = errors.New("redis fallback: the server ran only a part of the transaction")
@@ -95,6 +100,9 @@ func (e *dialError) Unwrap() error { return e.err }
 // errNotDialed is what a connection gives that was never made, because local serves: go-redis would
 // repeat a failed dial for seconds, but not a write that fails with an error it does not know.
 var errNotDialed = errors.New("redis fallback: the primary is down and local serves")
+
+// errNoWay is about a client that makes no connection that the hook sees.
+var errNoWay = errors.New("redis fallback: no connection to the primary was seen being made, so the journal cannot be delivered; add the hook before the client is used")
 
 // errHung ends what waits on the connections of a server that has stopped answering. It is no
 // net.Error, or go-redis would try again on the spot.

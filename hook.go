@@ -45,7 +45,8 @@ import (
 type Hook struct {
 	cfg   config
 	local redis.UniversalClient
-	off   bool // never acts: FromEnv with the fallback switched off
+	share *share // nil: local is no single server, or no journal is wanted
+	off   bool   // never acts: FromEnv with the fallback switched off
 
 	ownsLocal bool // Shutdown closes local, which FromEnv has made
 
@@ -53,6 +54,7 @@ type Hook struct {
 	primary side
 	backup  side
 
+	in       wayIn    // to the primary
 	limbos   wire.Set // connections that were never made
 	ears     hub
 	code     library
@@ -93,6 +95,8 @@ type Hook struct {
 	probeTimer *time.Timer
 	probeAt    time.Time
 	localTimer *time.Timer
+	beatTimer  *time.Timer
+	changes    *redis.PubSub // of the record
 	watching   bool
 }
 
@@ -113,6 +117,7 @@ func New(local redis.UniversalClient, opts ...Option) *Hook {
 	h := newHook(newConfig(opts))
 	h.local = local
 	h.watchConns(local)
+	h.share = h.newShare(local)
 	return h
 }
 
@@ -294,13 +299,20 @@ func (h *Hook) repeatable(class command.Class, args []any, cmd redis.Cmder) bool
 func (h *Hook) Shutdown(ctx context.Context) error {
 	again := h.down.Swap(true)
 	h.mu.Lock()
-	for _, t := range []*time.Timer{h.probeTimer, h.localTimer} {
+	for _, t := range []*time.Timer{h.probeTimer, h.localTimer, h.beatTimer} {
 		if t != nil {
 			t.Stop()
 		}
 	}
 	h.probeAt = time.Time{}
+	changes := h.changes
 	h.mu.Unlock()
+	if changes != nil && !again {
+		_ = changes.Close()
+	}
+	if s := h.journal(); s != nil && !again {
+		s.leave(ctx)
+	}
 	for _, idle := range []<-chan struct{}{h.log.idle(), h.announce.idle(), h.carrying.idle()} {
 		select {
 		case <-idle:

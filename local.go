@@ -38,6 +38,9 @@ func (h *Hook) serveAfter(ctx context.Context, e *era, c *call, cause error) err
 		h.withheld.Add(1)
 		return e.refusal()
 	}
+	if n, ok := h.noted(e, c.cmd, c.class); ok {
+		return h.withCodeJournaled(ctx, e, c, n, cause)
+	}
 	ticket, ok := h.backup.breaker.Allow()
 	if !ok {
 		return &Error{Primary: cause, Local: ErrLocalDown}

@@ -18,6 +18,14 @@ func (h *Hook) serveBatch(ctx context.Context, e *era, b *batch, part []redis.Cm
 }
 
 func (h *Hook) answerBatch(ctx context.Context, e *era, b *batch, part []redis.Cmder) error {
+	if notes, ok := h.notes(e, part); ok {
+		if b.code {
+			part = h.code.withBodies(part, func(*script) bool { return true })
+			h.code.carry(ctx, Local, h.local.Process)
+			notes, _ = h.notes(e, part)
+		}
+		return h.journaledBatch(ctx, e, b, part, notes)
+	}
 	ticket, ok := h.backup.breaker.Allow()
 	if !ok {
 		h.bothFailed(e, b, part, ErrLocalDown)

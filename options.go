@@ -23,6 +23,7 @@ type config struct {
 
 	breaker breaker.Config
 	health  health.Config
+	journal JournalConfig
 
 	silence      time.Duration
 	pingTimeout  time.Duration
@@ -85,6 +86,7 @@ func newConfig(opts []Option) config {
 		c.health.Cooldown = c.breaker.Cooldown
 	}
 	c.health = c.health.WithDefaults()
+	c.journal = c.journal.withDefaults()
 	return c
 }
 

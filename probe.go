@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 	"weak"
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/redis-fallback/fallback/breaker"
 	"github.com/redis-fallback/fallback/health"
+	"github.com/redis-fallback/fallback/internal/journal"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -28,7 +30,7 @@ func (h *Hook) Probe(ctx context.Context) error {
 	}
 	e := h.era.Load()
 	err := h.probe(ctx)
-	h.probed(e, err)
+	h.probed(ctx, e, err)
 	return err
 }
 
@@ -79,7 +81,7 @@ func (h *Hook) sign(err error) health.Sign {
 }
 
 // probed takes the outcome of a probe into the plan, and returns when that is enough.
-func (h *Hook) probed(e *era, err error) {
+func (h *Hook) probed(ctx context.Context, e *era, err error) {
 	switch {
 	case errors.Is(err, ErrNoClient):
 		return
@@ -116,7 +118,23 @@ func (h *Hook) probed(e *era, err error) {
 	if !well {
 		return
 	}
-	if gone || h.prepareReturn() {
+	s := h.journal()
+	switch {
+	case s != nil && e.rec != nil && gone:
+		if s.mayDrift() {
+			s.drift(e)
+			return
+		}
+		h.mu.Lock()
+		if h.era.Load() == e {
+			h.scheduleProbeLocked(min(wait, h.cfg.health.Cooldown))
+		}
+		h.mu.Unlock()
+		return
+	case s != nil && e.rec != nil:
+		_ = within(ctx, func() error { s.comeBack(context.WithoutCancel(ctx)); return nil })
+		return
+	case gone || h.prepareReturn():
 		h.giveBack(e, ReasonRecovered)
 		return
 	}
@@ -141,10 +159,40 @@ func (h *Hook) scheduleProbeLocked(wait time.Duration) {
 	w := weak.Make(h)
 	h.probeTimer = time.AfterFunc(wait, func() {
 		if h := w.Value(); h != nil && !h.down.Load() {
-			_ = h.Probe(context.Background())
+			h.takeTurn()
 		}
 	})
 }
+
+// takeTurn probes, unless another process of this local does.
+func (h *Hook) takeTurn() {
+	s := h.journal()
+	if s == nil || h.backup.breaker.State() == breaker.Open {
+		_ = h.Probe(context.Background())
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), beatTimeout)
+	defer cancel()
+	mine, lease, err := s.store.Take(ctx, journal.Prober, s.self.ID, proberTime)
+	if err == nil && !mine {
+		h.mu.Lock()
+		if h.era.Load().serving == Local {
+			h.scheduleProbeLocked(lease.Left + time.Duration(rand.Int64N(int64(time.Second)))) //nolint:gosec // a jitter
+		}
+		h.mu.Unlock()
+		return
+	}
+	_ = h.Probe(context.Background())
+	h.mu.Lock()
+	wait := time.Until(h.probeAt)
+	h.mu.Unlock()
+	if err == nil && h.Serving() == Local {
+		_, _, _ = s.store.Take(ctx, journal.Prober, s.self.ID, max(wait, 0)+proberTime)
+	}
+}
+
+// proberTime is how long the others wait for a prober that is late.
+const proberTime = 10 * time.Second
 
 // localFailed is told that local did not answer a command while it serves: if its breaker is open,
 // the primary is looked at now, whatever its hold, and local sooner than its turn would be.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redis-fallback/fallback/internal/command"
+	"github.com/redis-fallback/fallback/internal/journal"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -25,18 +26,19 @@ const (
 type seat struct {
 	h *Hook
 
-	mu      sync.Mutex // held during a command: a session is one command at a time
-	armed   bool       // between WATCH or MULTI and EXEC
-	on      Backend    // where
-	term    uint64     // in which of its terms
-	aborted bool       // a switch came between: nothing of this transaction may run any more
-	told    bool       // and its caller has been told
-	multi   bool       // it began with MULTI, or MULTI by hand was sent in it
-	watched bool       // it began with WATCH
-	left    string     // what takes away that it has left on the primary's connection
-	fixed   bool       // in a state that cannot be carried over: it stays on the primary
-	dress   dress      // what the connection in use is to look like
-	worn    dress      // what the primary's looks like
+	mu      sync.Mutex      // held during a command: a session is one command at a time
+	armed   bool            // between WATCH or MULTI and EXEC
+	on      Backend         // where
+	term    uint64          // in which of its terms
+	aborted bool            // a switch came between: nothing of this transaction may run any more
+	told    bool            // and its caller has been told
+	multi   bool            // it began with MULTI, or MULTI by hand was sent in it
+	watched bool            // it began with WATCH
+	queued  []journal.Noted // between MULTI and EXEC on local
+	left    string          // what takes away that it has left on the primary's connection
+	fixed   bool            // in a state that cannot be carried over: it stays on the primary
+	dress   dress           // what the connection in use is to look like
+	worn    dress           // what the primary's looks like
 
 	conn   *redis.Conn // of local
 	pooled bool        // it is one of local's pool
@@ -77,7 +79,7 @@ func (s *seat) began(args []any) {
 
 // disarm ends a transaction. A connection that was taken for it alone goes back.
 func (s *seat) disarm() {
-	s.armed, s.aborted, s.told, s.multi, s.watched = false, false, false, false, false
+	s.armed, s.aborted, s.told, s.multi, s.watched, s.queued = false, false, false, false, false, nil
 	if !s.dress.changed {
 		s.release()
 	}

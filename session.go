@@ -46,6 +46,9 @@ func (h *Hook) begin(in *instance) error {
 			return err
 		}
 	}
+	if s := h.journal(); s != nil && !s.looked.Load() {
+		s.first()
+	}
 	h.checkOrder(in)
 	in.state.And(^fresh)
 	return nil
@@ -78,6 +81,7 @@ func (h *Hook) setUp(ctx context.Context, next redis.ProcessHook, cmd redis.Cmde
 	if e.undialed() {
 		defer h.onConnect.sends(cmd)()
 	}
+	h.in.sees(cmd.Args())
 	err := next(ctx, cmd)
 	if saidNowhere(err) {
 		cmd.SetErr(nil)
@@ -104,6 +108,9 @@ func (h *Hook) setUpPipeline(ctx context.Context, next redis.ProcessPipelineHook
 	e := h.era.Load()
 	if e.undialed() {
 		defer h.onConnect.sends(cmds...)()
+	}
+	for _, cmd := range cmds {
+		h.in.sees(cmd.Args())
 	}
 	err := next(ctx, cmds)
 	if saidNowhere(err) {

@@ -65,7 +65,7 @@ func (h *Hook) Status() Status {
 	h.mu.Unlock()
 
 	s.Enabled = !h.off
-	s.Serving, s.Since, s.Reason, s.Epoch, s.Pinned = e.serving, e.since, e.reason, e.epoch, e.pinned
+	s.Serving, s.Since, s.Reason, s.Epoch, s.Pinned = e.serving, e.since, e.reason, e.epoch, e.pinned || e.leaving()
 	s.Cause = plainText(e.cause)
 	s.SameServer = h.sameServer.Load()
 	if e.serving == Primary {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/redis-fallback/fallback/health"
+	"github.com/redis-fallback/fallback/internal/journal"
 )
 
 // Backend is one of the two servers.
@@ -65,11 +66,17 @@ type era struct {
 	reason  Reason
 	cause   error // why the primary does not serve
 	since   time.Time
-	pinned  bool
-	shut    atomic.Bool   // the set-up of a connection has been refused
-	cursors *cursors      // given by the server since it began to serve
-	ended   chan struct{} // closed when the next era has begun
+	pinned  bool            // held where it is
+	rec     *journal.Record // what all processes of local agree on; nil where there is no journal
+	closing bool            // the journal is shut: what writes waits
+	adrift  bool            // local, which has the record, is gone
+	shut    atomic.Bool     // the set-up of a connection has been refused
+	cursors *cursors        // given by the server since it began to serve
+	ended   chan struct{}   // closed when the next era has begun
 }
+
+// leaving reports an era that an operator wants to end as soon as that loses nothing.
+func (e *era) leaving() bool { return e.rec != nil && e.rec.Pin != "" && !e.pinned }
 
 // refusal is what a command gets that must not be answered by local.
 func (e *era) refusal() error {
@@ -104,14 +111,15 @@ func (h *Hook) trip(ctx context.Context, e *era, reason Reason, cause error) *er
 	if h.era.Load() != e || !h.localAnswers() || h.sameServer.Load() {
 		return h.era.Load()
 	}
-	sign := health.Silent
-	if reason != ReasonOutage {
-		sign = health.Refused
+	if s := h.journal(); s != nil {
+		if cur, done := s.trip(ctx, e, reason, cause); done {
+			return cur
+		}
 	}
 	h.mu.Lock()
-	next, ok := h.changeLocked(e, Local, reason, cause, false)
+	next, ok := h.changeLocked(e, turn{to: Local, reason: reason, cause: cause})
 	if ok {
-		h.scheduleProbeLocked(h.plan.Leave(next.since, sign))
+		h.scheduleProbeLocked(h.plan.Leave(next.since, leftFor(reason)))
 		h.trips.Add(1)
 	}
 	h.mu.Unlock()
@@ -121,10 +129,18 @@ func (h *Hook) trip(ctx context.Context, e *era, reason Reason, cause error) *er
 	return h.era.Load()
 }
 
+// leftFor is the sign under which the primary was left.
+func leftFor(reason Reason) health.Sign {
+	if reason == ReasonOutage {
+		return health.Silent
+	}
+	return health.Refused
+}
+
 // giveBack returns to the primary, if e still lasts.
 func (h *Hook) giveBack(e *era, reason Reason) bool {
 	h.mu.Lock()
-	_, ok := h.changeLocked(e, Primary, reason, nil, false)
+	_, ok := h.changeLocked(e, turn{to: Primary, reason: reason})
 	h.mu.Unlock()
 	if ok {
 		h.primary.breaker.Reset()
@@ -133,33 +149,51 @@ func (h *Hook) giveBack(e *era, reason Reason) bool {
 	return ok
 }
 
+// turn is what an era is replaced by.
+type turn struct {
+	to     Backend
+	reason Reason
+	cause  error
+	pinned bool
+	rec    *journal.Record
+	adrift bool
+}
+
 // changeLocked is the only writer of era.
-func (h *Hook) changeLocked(from *era, to Backend, reason Reason, cause error, pinned bool) (*era, bool) {
+func (h *Hook) changeLocked(from *era, t turn) (*era, bool) {
 	if h.era.Load() != from {
 		return nil, false
 	}
 	now := time.Now()
 	next := &era{
-		epoch: from.epoch + 1, serving: to, reason: reason, cause: cause,
-		since: now, pinned: pinned, ended: make(chan struct{}),
+		epoch: from.epoch + 1, serving: t.to, reason: t.reason, cause: t.cause,
+		since: now, pinned: t.pinned, ended: make(chan struct{}),
 		term: from.term, cursors: from.cursors,
+		rec: t.rec, closing: t.rec != nil && t.rec.Serving == journal.Closing, adrift: t.adrift,
 	}
-	if to != from.serving {
+	told := from.serving != t.to || from.pinned != t.pinned && !next.leaving()
+	switch {
+	case t.to != from.serving:
 		next.term++
 		next.cursors = &cursors{}
+	case !told: // only the record has changed
+		next.epoch, next.since = from.epoch, from.since
+		next.shut.Store(from.shut.Load())
 	}
-	if h.probeTimer != nil {
-		h.probeTimer.Stop()
+	if told {
+		if h.probeTimer != nil {
+			h.probeTimer.Stop()
+		}
+		h.probeAt = time.Time{}
 	}
-	h.probeAt = time.Time{}
 	h.era.Store(next)
 	close(from.ended)
-	if from.serving != to {
-		h.ears.told.put(to)
+	if from.serving != t.to {
+		h.ears.told.put(t.to)
 	}
-	if from.serving != to || from.pinned != pinned {
+	if told {
 		ev := Event{
-			Epoch: next.epoch, From: from.serving, To: to, Reason: reason, Cause: cause,
+			Epoch: next.epoch, From: from.serving, To: t.to, Reason: t.reason, Cause: t.cause,
 			At: now, Lasted: now.Sub(from.since),
 		}
 		h.log.put(ev)
@@ -168,37 +202,6 @@ func (h *Hook) changeLocked(from *era, to Backend, reason Reason, cause error, p
 		}
 	}
 	return next, true
-}
-
-// Pin holds the service on b, whatever happens, until Unpin. Pinning Primary means that nothing trips.
-func (h *Hook) Pin(b Backend) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	e := h.era.Load()
-	if h.off || e.pinned && e.serving == b {
-		return
-	}
-	cause := e.cause
-	if b == Primary {
-		cause = nil
-	}
-	h.changeLocked(e, b, ReasonPinned, cause, true)
-}
-
-// Unpin ends Pin. A service that was held on local returns once probes of the primary, which begin at
-// once, are good.
-func (h *Hook) Unpin() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	e := h.era.Load()
-	if !e.pinned {
-		return
-	}
-	h.changeLocked(e, e.serving, ReasonPinned, e.cause, false)
-	if e.serving == Local {
-		h.plan.Leave(time.Now(), health.Silent)
-		h.scheduleProbeLocked(0)
-	}
 }
 
 // Serving returns the server that answers at this moment.

@@ -22,11 +22,19 @@ var byName = build(map[Class]string{
 		zrevrangebylex zrank zrevrank zscore zmscore zrandmember zinter zintercard zunion zdiff
 		geodist geohash geopos geosearch georadius_ro georadiusbymember_ro
 		xlen xrange xrevrange xpending pfcount sort_ro
+		lolwut digest sdiffcard sunioncard
+		arget argetrange armget arcount arlen arnext arinfo arlastitems arop argrep arscan
 		json.get json.mget json.type json.strlen json.arrlen json.objlen json.objkeys json.arrindex
-		ft.search ft.aggregate ft.info bf.exists bf.mexists bf.card bf.info cf.exists cf.mexists
-		cf.count cf.info ts.get ts.mget ts.range ts.revrange ts.mrange ts.mrevrange ts.info
-		topk.query topk.list topk.info cms.query cms.info tdigest.quantile tdigest.info
-		vsim vdim vcard vemb vgetattr vinfo vlinks vrandmember vismember`,
+		json.resp
+		ft.search ft.aggregate ft.hybrid ft.info ft._list ft.aliaslist ft.dictdump ft.syndump
+		ft.explain ft.explaincli ft.profile ft.spellcheck ft.tagvals ft.sugget ft.suglen
+		bf.exists bf.mexists bf.card bf.info cf.exists cf.mexists cf.count cf.info
+		ts.get ts.mget ts.range ts.revrange ts.mrange ts.mrevrange ts.nrange ts.nrevrange ts.info
+		ts.queryindex ts.querylabels
+		topk.query topk.count topk.list topk.info cms.query cms.info
+		tdigest.min tdigest.max tdigest.quantile tdigest.cdf tdigest.rank tdigest.revrank
+		tdigest.byrank tdigest.byrevrank tdigest.trimmed_mean tdigest.info
+		vsim vdim vcard vemb vgetattr vinfo vlinks vrandmember vismember vrange`,
 
 	Blind: `set mset setex psetex`,
 
@@ -34,9 +42,9 @@ var byName = build(map[Class]string{
 		sinterstore sunionstore sdiffstore zinterstore zunionstore zdiffstore zrangestore
 		geosearchstore pfmerge bitop sort georadius georadiusbymember bitfield xsetid`,
 
-	Read | Blocking: `xread wait waitaof`,
+	Read | Blocking: `xread wait waitaof ts.read`,
 
-	Blocking: `blpop brpop brpoplpush blmove blmpop bzpopmin bzpopmax bzmpop xreadgroup`,
+	Blocking: `blpop brpop brpoplpush blmove blmpop bzpopmin bzpopmax bzmpop xreadgroup blmovem`,
 
 	Read | Cursor: `scan hscan sscan zscan`,
 
@@ -51,7 +59,7 @@ var byName = build(map[Class]string{
 		sunsubscribe himport`,
 
 	Admin: `replicaof slaveof shutdown failover save bgsave bgrewriteaof debug module acl latency
-		slowlog cluster replconf pfdebug pfselftest restore-asking`,
+		slowlog hotkeys cluster replconf pfdebug pfselftest restore-asking`,
 
 	container: `config script function memory xinfo pubsub`,
 }, map[string]Class{

@@ -6,6 +6,7 @@
 //	go run ./internal/measure outage     a killed and a hung primary: worst call and errors
 //	go run ./internal/measure quota      64 workers through a minute of quota
 //	go run ./internal/measure idle       connections that the host closes, over TLS
+//	go run ./internal/measure drain      the delivery of a journal beside raw pipelines, and what it costs
 package main
 
 import (
@@ -35,7 +36,7 @@ func main() {
 		name string
 		run  func(*bench) error
 	}{
-		{"overhead", overhead}, {"outage", outage}, {"quota", quota}, {"idle", idle},
+		{"overhead", overhead}, {"outage", outage}, {"quota", quota}, {"idle", idle}, {"drain", drained},
 	}
 	want := flag.Args()
 	b := &bench{pairs: *pairs, span: *span, only: *only}

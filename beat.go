@@ -1,0 +1,195 @@
+package fallback
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"time"
+	"weak"
+
+	"github.com/redis-fallback/fallback/internal/journal"
+	"github.com/redis/go-redis/v9"
+)
+
+// beat tells local that this process lives, and takes over what it says.
+func (s *share) beat(ctx context.Context) error {
+	e := s.h.era.Load()
+	self := s.self
+	self.Serving = journal.Primary
+	if e.serving == Local {
+		self.Serving = journal.Local
+	}
+	if e.rec != nil {
+		self.Epoch = e.rec.Epoch
+	}
+	noted := s.noted.Load()
+	f, err := s.store.Tick(ctx, &self, journal.Limits{Entries: s.h.cfg.journal.Entries, Bytes: s.h.cfg.journal.Bytes})
+	if errors.Is(err, journal.ErrGone) {
+		return s.read(ctx)
+	}
+	if err != nil {
+		s.failed(err)
+		return err
+	}
+	if was := s.fleet.Swap(f); f.Full && (was == nil || !was.Full) {
+		s.h.cfg.logger.LogAttrs(context.Background(), slog.LevelError,
+			"redis fallback: the journal is full; writes are refused until the primary has taken some of it",
+			slog.Int64("entries", f.Entries), slog.Int64("bytes", f.Bytes))
+	}
+	s.seenNoted.Store(noted)
+	s.learn(f.Record, nil)
+	s.open.Store(true)
+	return nil
+}
+
+// startBeat begins to look at the record again and again, and to listen for its changes.
+func (s *share) startBeat() {
+	if s.beats.Swap(true) {
+		return
+	}
+	h := s.h
+	h.mu.Lock()
+	s.scheduleBeatLocked(s.pace())
+	h.mu.Unlock()
+	s.listen()
+}
+
+// pace is how long until the next beat.
+func (s *share) pace() time.Duration {
+	e := s.h.era.Load()
+	switch {
+	case e.closing:
+		return journal.ClosingTime
+	case e.serving == Local:
+		return beatLocal
+	}
+	if s.h.cfg.localCheck > 0 {
+		return min(beatPrimary, s.h.cfg.localCheck)
+	}
+	return beatPrimary
+}
+
+func (s *share) beatSoon() {
+	if !s.beats.Load() {
+		return
+	}
+	s.h.mu.Lock()
+	defer s.h.mu.Unlock()
+	s.scheduleBeatLocked(s.pace())
+}
+
+func (s *share) scheduleBeatLocked(wait time.Duration) {
+	h := s.h
+	if h.down.Load() {
+		return
+	}
+	if h.beatTimer != nil {
+		h.beatTimer.Stop()
+	}
+	w := weak.Make(h)
+	h.beatTimer = time.AfterFunc(wait, func() {
+		h := w.Value()
+		if h == nil || h.down.Load() {
+			return
+		}
+		s := h.journal()
+		if s == nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), beatTimeout)
+		_ = s.beat(ctx)
+		cancel()
+		h.mu.Lock()
+		s.scheduleBeatLocked(s.pace())
+		h.mu.Unlock()
+	})
+}
+
+// listen hears of changes as they are made. What it misses, the next beat finds.
+func (s *share) listen() {
+	heard := s.ear.Subscribe(context.Background(), s.store.Channel())
+	told := heard.Channel(redis.WithChannelSize(16))
+	w := weak.Make(s.h)
+	s.h.mu.Lock()
+	down := s.h.down.Load()
+	s.h.changes = heard
+	s.h.mu.Unlock()
+	if down {
+		_ = heard.Close()
+		return
+	}
+	runtime.AddCleanup(s.h, func(p *redis.PubSub) { go func() { _ = p.Close() }() }, heard)
+	go func() {
+		for range told {
+			h := w.Value()
+			if h == nil || h.down.Load() {
+				return
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), beatTimeout)
+			_ = h.share.beat(ctx)
+			cancel()
+		}
+	}()
+}
+
+// pin holds the service on b, for all processes.
+func (s *share) pin(b Backend) error {
+	want := journal.Primary
+	if b == Local {
+		want = journal.Local
+	}
+	err := s.agree(func(rec *journal.Record) (journal.Change, bool) {
+		c := s.changeOf(journal.Pins, ReasonPinned, nil)
+		if b == Local && rec.Serving == journal.Primary {
+			c.What = journal.Trip
+		}
+		c.Pin = &want
+		return c, rec.Pin != want || b == Local && rec.Serving == journal.Primary
+	})
+	if e := s.h.era.Load(); err == nil && b == Primary && e.serving == Local {
+		ctx, cancel := context.WithTimeout(context.Background(), pinTime)
+		defer cancel()
+		s.comeBack(ctx)
+	}
+	return err
+}
+
+// pinTime is how long Pin(Primary) waits for the journal to be delivered.
+const pinTime = 5 * time.Second
+
+func (s *share) unpin() error {
+	none := journal.Serving("")
+	return s.agree(func(rec *journal.Record) (journal.Change, bool) {
+		c := s.changeOf(journal.Pins, ReasonPinned, nil)
+		c.Pin = &none
+		return c, rec.Pin != ""
+	})
+}
+
+// agree makes a change of the record as it is by then, again where another process was quicker.
+func (s *share) agree(change func(*journal.Record) (journal.Change, bool)) error {
+	ctx, cancel := context.WithTimeout(context.Background(), beatTimeout)
+	defer cancel()
+	for range 10 {
+		if err := s.beat(ctx); err != nil {
+			return err
+		}
+		rec := s.h.era.Load().rec
+		c, wanted := change(rec)
+		if !wanted {
+			return nil
+		}
+		v, done, err := s.store.Change(ctx, rec, c)
+		if err != nil {
+			return err
+		}
+		s.learn(v.Record, nil)
+		if done {
+			return nil
+		}
+	}
+	return errAgree
+}
+
+var errAgree = errors.New("redis fallback: the record on local changes all the time; nothing was changed")

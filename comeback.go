@@ -1,0 +1,206 @@
+package fallback
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/redis-fallback/fallback/breaker"
+	"github.com/redis-fallback/fallback/health"
+	"github.com/redis-fallback/fallback/internal/journal"
+)
+
+// drifting is how long a local that holds undelivered writes may be gone, while the primary is well,
+// before a process goes on with the primary alone. What local holds is delivered when it is back, which
+// is late: it may take the place of something newer. Sooner, that would trade order for a restart of
+// local that takes seconds.
+const drifting = time.Minute
+
+// comeBack brings the service back to the primary: the journal is delivered while local still answers,
+// then shut, its last entries delivered, and the primary serves, for all processes at once. It reports
+// whether it did.
+func (s *share) comeBack(ctx context.Context) bool {
+	select {
+	case s.coming <- struct{}{}:
+		defer func() { <-s.coming }()
+	default:
+		return false
+	}
+	h := s.h
+	if !h.prepareReturn() {
+		s.later(nil, 0)
+		return false
+	}
+	d, done, err := s.drainer(ctx)
+	if err != nil {
+		s.later(err, 0)
+		return false
+	}
+	defer done()
+	s.delivering.Store(true)
+	defer s.delivering.Store(false)
+	reason := ReasonRecovered
+	if h.era.Load().leaving() {
+		reason = ReasonPinned
+	}
+	v, err := d.Return(ctx, journal.Options{Budget: s.budget(), Reason: string(reason)})
+	if v.Record != nil {
+		s.learn(v.Record, nil)
+	}
+	switch {
+	case errors.Is(err, journal.ErrHeld):
+		s.later(nil, time.Second) // another process is at it
+	case err != nil:
+		s.later(err, 0)
+	}
+	return h.Serving() == Primary
+}
+
+// drainer returns what delivers, over a client of its own that done closes.
+func (s *share) drainer(ctx context.Context) (d *journal.Drain, done func(), err error) {
+	h := s.h
+	client, err := h.primaryClient(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	h.code.carry(ctx, Primary, client.Process)
+	d = &journal.Drain{
+		Store: s.store, Primary: client, ID: s.self.ID, Address: s.address(),
+		Refused: func(err error) bool {
+			switch h.verdict(nil, err) {
+			case Limit, Capacity, Busy, Denied:
+				return true
+			case Unknown, Answered, Cancelled, Lost:
+			}
+			return false
+		},
+	}
+	return d, func() { _ = client.Close() }, nil
+}
+
+// budget is how many commands a return may cost.
+func (s *share) budget() int64 {
+	switch b := s.h.cfg.journal.Budget; {
+	case b > 0:
+		return b
+	case b < 0:
+		return 0
+	}
+	e := s.h.era.Load()
+	if limit, ok := errors.AsType[*LimitError](e.cause); ok && limit.Limit > 0 {
+		return max(limit.Limit/10, 1)
+	}
+	return 0
+}
+
+// later sees a return fail, and sets the time of the next one.
+func (s *share) later(err error, wait time.Duration) {
+	h := s.h
+	sign := health.Silent
+	if err != nil {
+		s.returnsFailed.Add(1)
+		s.lastFault.Store(&lastFailure{time.Now(), plainText(err)})
+		sign = h.sign(err)
+		level := slog.LevelInfo
+		if errors.Is(err, journal.ErrOtherPrimary) || errors.Is(err, journal.ErrBudget) {
+			level = slog.LevelError
+		}
+		h.cfg.logger.LogAttrs(context.Background(), level, "redis fallback: the journal could not be delivered; local goes on serving",
+			slog.String("primary", h.cfg.name), slog.String("error", plainText(err)))
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e := h.era.Load()
+	if e.serving != Local || e.pinned {
+		return
+	}
+	if sign == health.Answered {
+		sign = health.Silent // it answers, but does not take the journal
+	}
+	next, _ := h.plan.Looked(time.Now(), sign)
+	if wait == 0 {
+		wait = next
+	}
+	h.scheduleProbeLocked(max(wait, 10*time.Millisecond))
+}
+
+// mayDrift reports whether this process may go on with the primary although local, which holds the
+// record, is gone.
+func (s *share) mayDrift() bool {
+	f := s.fleet.Load()
+	if f != nil && f.Oldest == (journal.ID{}) && s.noted.Load() == s.seenNoted.Load() {
+		return true
+	}
+	last := s.h.localSeen.Load()
+	return time.Since(time.Unix(0, last)) > drifting
+}
+
+// drift goes on with the primary, in this process.
+func (s *share) drift(e *era) {
+	h := s.h
+	h.mu.Lock()
+	next, ok := h.changeLocked(e, turn{to: Primary, reason: ReasonRecovered, rec: e.rec, adrift: true})
+	h.mu.Unlock()
+	if !ok {
+		return
+	}
+	h.primary.breaker.Reset()
+	h.returns.Add(1)
+	if next.rec != nil {
+		h.cfg.logger.LogAttrs(context.Background(), slog.LevelError,
+			"redis fallback: local is gone and the primary is well: this process goes on with it; what local holds is delivered when it is back",
+			slog.String("primary", h.cfg.name))
+	}
+}
+
+// ashore is called when local, and with it the record, is back. If the primary does not take the journal
+// now, local serves again.
+func (s *share) ashore() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if s.comeBack(ctx) {
+		return
+	}
+	s.h.mu.Lock()
+	defer s.h.mu.Unlock()
+	e := s.h.era.Load()
+	if e.adrift {
+		s.h.changeLocked(e, turn{to: Local, reason: Reason(e.rec.Reason), cause: causeOf(e.rec), rec: e.rec})
+		s.h.scheduleProbeLocked(s.h.cfg.health.Every)
+	}
+}
+
+// leave tells the others that this process ends.
+func (s *share) leave(ctx context.Context) {
+	if !s.open.Load() || s.h.backup.breaker.State() == breaker.Open {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_ = within(ctx, func() error {
+		_ = s.store.Release(ctx, journal.Prober, s.self.ID)
+		_ = s.store.Release(ctx, journal.Drainer, s.self.ID)
+		return s.store.Gone(ctx, s.self.ID)
+	})
+}
+
+// Drain delivers now what the journal holds, while local goes on serving, and returns how much that was.
+// It may spend so many commands of the primary; 0 is no bound. What is written meanwhile is left to the
+// return.
+func (h *Hook) Drain(ctx context.Context, budget int64) (int64, error) {
+	s := h.journal()
+	switch {
+	case h.down.Load() || h.off:
+		return 0, ErrClosed
+	case s == nil:
+		return 0, ErrNoJournal
+	}
+	d, done, err := s.drainer(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	p, err := d.Deliver(ctx, journal.Options{Budget: budget})
+	return p.Entries, err
+}

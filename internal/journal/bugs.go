@@ -1,0 +1,13 @@
+package journal
+
+// Bugs takes rules of the protocol away, so that the tests that must notice it can be seen to notice.
+type Bugs struct {
+	NoCompare   bool // a batch is not guarded by the comparison with the position
+	NoFence     bool // writes do not look at the fence
+	Swap        bool // two entries change places
+	NoDoubt     bool // batches are not marked before they are sent
+	NoDeadlines bool // deadlines are not delivered
+}
+
+// Mutate is set by tests, before anything runs, and by nothing else.
+var Mutate Bugs

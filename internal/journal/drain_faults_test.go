@@ -1,0 +1,397 @@
+package journal_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/redis-fallback/fallback/internal/journal"
+	"github.com/redis-fallback/fallback/internal/redistest"
+	"github.com/redis/go-redis/v9"
+)
+
+func TestWhatThePrimaryRejectsBecomesADeadLetter(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.check(r.rdb.Set(r.ctx, "l", "no list", 0).Err())
+	r.write("incr n")
+	at := r.write("rpush l a \xff")
+	r.write("rpush l b")
+	r.write("incr n")
+	if p := r.deliver(r.drain()); p.Dead != 1 {
+		t.Errorf("%+v", p)
+	}
+	r.wants("n", "2", "l", "no list")
+	r.settled()
+	l := r.letters(1)[0]
+	if l.Kind != journal.LetterError || l.Doubt || l.Entry != at || l.Folded != 2 || fmt.Sprintf("%q", l.Args) != `["rpush" "l" "a" "\xff" "b"]` {
+		t.Errorf("%+v", l)
+	}
+	if err := r.drain().Retry(r.ctx, l.ID); err == nil {
+		t.Error("a retry that failed again says nothing")
+	}
+	r.letters(1)
+	r.check(r.rdb.Del(r.ctx, "l").Err())
+	r.check(r.drain().Retry(r.ctx, l.ID))
+	if got := fmt.Sprintf("%q", r.rdb.LRange(r.ctx, "l", 0, -1).Val()); got != `["a" "\xff" "b"]` {
+		t.Errorf("after the retry: %s", got)
+	}
+	r.letters(0)
+	if err := r.drain().Retry(r.ctx, l.ID); !errors.Is(err, journal.ErrNoLetter) {
+		t.Errorf("a second retry: %v", err)
+	}
+}
+
+func TestARetryWhoseReplyIsLostIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.check(r.rdb.Set(r.ctx, "l", "no list", 0).Err())
+	r.write("rpush l a")
+	r.write("rpush m a")
+	r.deliver(r.drain())
+	l := r.letters(1)[0]
+	r.check(r.rdb.Del(r.ctx, "l").Err())
+	d := r.drain()
+	lose(d.Primary, "exec", 1)
+	r.check(d.Retry(r.ctx, l.ID))
+	if got := r.rdb.LLen(r.ctx, "l").Val(); got != 1 {
+		t.Errorf("the retry ran %d times", got)
+	}
+	r.letters(0)
+	r.write("rpush m b")
+	r.deliver(r.drain())
+	if got := r.rdb.LLen(r.ctx, "m").Val(); got != 2 {
+		t.Errorf("%d in the other list", got)
+	}
+}
+
+func TestALetterIsDropped(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.check(r.rdb.Set(r.ctx, "l", "no list", 0).Err())
+	r.write("rpush l a")
+	r.deliver(r.drain())
+	id := r.letters(1)[0].ID
+	r.check(r.store.Drop(r.ctx, id))
+	r.letters(0)
+	if err := r.store.Drop(r.ctx, id); !errors.Is(err, journal.ErrNoLetter) {
+		t.Errorf("dropped twice: %v", err)
+	}
+}
+
+func TestACommandThatIsNotQueuedIsTakenOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write("incr n")
+	r.write("no.such command")
+	r.write("incr n")
+	r.write("incr a b c d") // no write that local took, but who knows what will be written
+	r.write("rpush l a")
+	if p := r.deliver(r.drain()); p.Dead != 2 || p.Batches != 1 {
+		t.Errorf("%+v", p)
+	}
+	r.wants("n", "2")
+	r.letters(2)
+	r.settled()
+}
+
+func TestOfMergedCommandsOnlyTheOneThatIsDeniedIsTakenOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.check(r.rdb.Do(r.ctx, "acl", "setuser", "default", "resetkeys", "~fallback:*", "~a*").Err())
+	r.write("set a1 1")
+	r.write("set b 2")
+	r.write("set a2 3")
+	r.write("del a3 c")
+	if p := r.deliver(r.drain()); p.Dead != 2 {
+		t.Errorf("%+v", p)
+	}
+	r.check(r.rdb.Do(r.ctx, "acl", "setuser", "default", "allkeys").Err())
+	r.wants("a1", "1", "a2", "3", "b", "")
+	for i, want := range []string{"[set b 2]", "[unlink c]"} {
+		if got := fmt.Sprint(r.letters(2)[i].Args); got != want {
+			t.Errorf("letter %d is %s, want %s", i, got, want)
+		}
+	}
+	r.settled()
+}
+
+// refuseInside makes the next transaction run an error in place of the nth command of a batch.
+func refuseInside(rdb *redis.Client, at int, text string) {
+	done := false
+	rdb.AddHook(&spy{before: func(_ string, cmds []redis.Cmder) error {
+		// The first batch of a journal comes after a transaction of the position alone.
+		if done || len(cmds) < 3 {
+			return nil
+		}
+		done = true
+		if at < len(cmds) {
+			cmds[at] = redis.NewStatusCmd(nil, "eval", "return redis.error_reply(ARGV[1])", "0", text) //nolint:staticcheck // it is not used
+		}
+		return nil
+	}})
+}
+
+func TestWhatIsRefusedInsideOfExecIsSentAgainFirst(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write("rpush l a")
+	r.write("lpop l") // keeps the next one from being folded
+	r.write("rpush l b")
+	r.write("rpush m x")
+	d := r.drain()
+	refuseInside(d.Primary, 3, "ERR max requests limit exceeded")
+	p, err := d.Deliver(r.ctx, journal.Options{})
+	if !errors.Is(err, journal.ErrRefused) || p.Dead != 0 {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	r.letters(1)
+	r.write("rpush l c")
+	if p := r.deliver(r.drain()); p.Resent != 1 {
+		t.Errorf("%+v", p)
+	}
+	if got := fmt.Sprint(r.rdb.LRange(r.ctx, "l", 0, -1).Val(), r.rdb.LRange(r.ctx, "m", 0, -1).Val()); got != "[b c] [x]" {
+		t.Errorf("delivered %s", got)
+	}
+	r.letters(0)
+	r.settled()
+}
+
+func TestTheSecondSendingOfARefusedLetterIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write("rpush l a")
+	r.write("rpush m a")
+	d := r.drain()
+	refuseInside(d.Primary, 1, "ERR max requests limit exceeded")
+	_, err := d.Deliver(r.ctx, journal.Options{})
+	if !errors.Is(err, journal.ErrRefused) {
+		t.Fatal(err)
+	}
+	d = r.drain()
+	lose(d.Primary, "exec", 1)
+	r.write("rpush l b")
+	r.deliver(d)
+	if got := fmt.Sprint(r.rdb.LRange(r.ctx, "l", 0, -1).Val()); got != "[a b]" {
+		t.Errorf("delivered %s", got)
+	}
+	r.letters(0)
+	r.settled()
+}
+
+func TestAMergedCommandThatFailsInsideOfExecIsSentOneByOne(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write("set a 1")
+	r.write("set b 2")
+	d := r.drain()
+	refuseInside(d.Primary, 1, "ERR max single record size exceeded")
+	r.deliver(d)
+	r.wants("a", "1", "b", "2")
+	r.letters(0)
+	r.settled()
+}
+
+func TestAnEntryOfAStreamThatIsAheadGetsAnotherID(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.check(r.rdb.XAdd(r.ctx, &redis.XAddArgs{Stream: "x", ID: "99-0", Values: []string{"f", "other"}}).Err())
+	r.write("xadd x 5-1 f a")
+	r.write("xadd x MAXLEN ~ 100 5-2 f b")
+	r.write("xadd x 100-1 f c")
+	p := r.deliver(r.drain())
+	if p.Renumbered != 2 || p.Dead != 0 {
+		t.Errorf("%+v", p)
+	}
+	got := map[string]bool{}
+	for _, m := range r.rdb.XRange(r.ctx, "x", "-", "+").Val() {
+		got[fmt.Sprint(m.Values["f"])] = true
+	}
+	if len(got) != 4 {
+		t.Errorf("the stream has %v", got)
+	}
+	r.letters(0)
+	r.settled()
+}
+
+func TestAFlushKeepsThePosition(t *testing.T) {
+	t.Parallel()
+	for _, flush := range []string{"flushall", "flushdb", "0:flushdb async"} {
+		t.Run(flush, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.check(r.rdb.Set(r.ctx, "old", 1, 0).Err())
+			r.write("incr n")
+			r.write(flush)
+			r.write("incr n")
+			r.deliver(r.drain())
+			r.wants("n", "1", "old", "")
+			rec := r.record()
+			r.wants(r.store.PositionKey(rec.ID), r.last.String(), r.store.FingerprintKey(), rec.Primary)
+			r.write("incr n")
+			r.deliver(r.drain())
+			r.wants("n", "2")
+			r.letters(0)
+			r.settled()
+		})
+	}
+}
+
+func TestOtherDatabases(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write("incr n")
+	r.write("3:incr n")
+	r.write("3:rename n m")
+	r.write("77:incr n") // there is none
+	r.write("incr n")
+	if p := r.deliver(r.drain()); p.Dead != 1 {
+		t.Errorf("%+v", p)
+	}
+	r.wants("n", "2")
+	if got := r.client(r.primary, 3).Get(r.ctx, "m").Val(); got != "1" {
+		t.Errorf("in database 3: %q", got)
+	}
+	if l := r.letters(1)[0]; l.DB != "77" {
+		t.Errorf("%+v", l)
+	}
+	r.settled()
+}
+
+func TestDeadlines(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	now := r.now()
+	key := func(ms int64) journal.Deadline { return journal.Deadline{Arg: 1, Ms: ms} }
+	r.check(r.rdb.MSet(r.ctx, "passed", "old", "gone", "old").Err())
+	r.write("set passed v", key(now-1000))
+	r.write("set coming v", key(now+60_000))
+	r.write("hset h f v", key(now+60_000))
+	r.write("set gone v", key(0))
+	r.write("!deadline coming", key(now+30_000))
+	r.deliver(r.drain())
+	r.wants("passed", "", "coming", "v", "gone", "")
+	for name, most := range map[string]time.Duration{"coming": 30 * time.Second, "h": time.Minute} {
+		if left := r.rdb.PTTL(r.ctx, name).Val(); left <= most-10*time.Second || left > most {
+			t.Errorf("%s has %v left, want about %v", name, left, most)
+		}
+	}
+	r.letters(0)
+}
+
+func TestAnotherPrimaryGetsNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write("incr n")
+	r.deliver(r.drain())
+	r.write("incr n")
+
+	other := redistest.Start(t)
+	d := r.drain()
+	d.Primary = r.client(other, 0)
+	d.Address = "other address"
+	if _, err := d.Deliver(r.ctx, journal.Options{}); !errors.Is(err, journal.ErrOtherPrimary) {
+		t.Fatalf("a primary without a fingerprint at another address: %v", err)
+	}
+	r.check(other.Client(t).Set(r.ctx, r.store.FingerprintKey(), "someone else's", 0).Err())
+	d.Address = "address"
+	if _, err := d.Deliver(r.ctx, journal.Options{}); !errors.Is(err, journal.ErrOtherPrimary) {
+		t.Fatalf("a primary with another fingerprint: %v", err)
+	}
+	if n := other.Client(t).DBSize(r.ctx).Val(); n != 1 {
+		t.Fatalf("it has %d keys", n)
+	}
+	d.Adopt = true
+	r.deliver(d)
+	if got := other.Get(t, "n"); got != "1" {
+		t.Errorf("after the operator's word it has %q", got)
+	}
+	if rec := r.record(); rec.Primary != "someone else's" {
+		t.Errorf("%+v", rec)
+	}
+	r.settled()
+}
+
+func TestAPrimaryThatWasFlushedIsKnownByItsAddress(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write("incr n")
+	r.deliver(r.drain())
+	r.write("incr m")
+	r.check(r.rdb.FlushAll(r.ctx).Err())
+	r.deliver(r.drain())
+	r.wants("m", "1", r.store.FingerprintKey(), r.record().Primary)
+	r.letters(0)
+	r.settled()
+}
+
+func TestAPrimaryThatIsKnownAlreadyIsAdopted(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.check(r.rdb.Set(r.ctx, r.store.FingerprintKey(), "known", 0).Err())
+	r.write("incr n")
+	r.deliver(r.drain())
+	r.wants("n", "1")
+	if rec := r.record(); rec.Primary != "known" {
+		t.Errorf("%+v", rec)
+	}
+}
+
+func TestABudgetIsKept(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for i := range 200 {
+		r.write(fmt.Sprintf("incr n%d", i))
+	}
+	p, err := r.drain().Deliver(r.ctx, journal.Options{Budget: 100})
+	if !errors.Is(err, journal.ErrBudget) || p.Commands > 100 || p.Entries < 80 {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	e, err := r.drain().Estimate(r.ctx)
+	r.check(err)
+	if e.Entries != 200-p.Entries {
+		t.Errorf("%+v after %+v", e, p)
+	}
+	q, err := r.drain().Deliver(r.ctx, journal.Options{Budget: e.Commands})
+	r.check(err)
+	if q.Commands != e.Commands {
+		t.Errorf("estimated %+v, was %+v", e, q)
+	}
+	r.settled()
+	if rec := r.record(); rec.Spent != p.Commands+q.Commands {
+		t.Errorf("the record has %d, spent were %d and %d", rec.Spent, p.Commands, q.Commands)
+	}
+}
+
+func TestAnEntryThatCannotBeReadIsKeptAsALetter(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write("incr n")
+	got, err := r.store.Client().XAdd(r.ctx, &redis.XAddArgs{Stream: "fallback:test:journal", Values: []string{"what", "is this"}}).Result()
+	r.check(err)
+	r.last = journal.ParseID(got)
+	r.deliver(r.drain())
+	r.wants("n", "1")
+	if l := r.letters(1)[0]; l.Entry != r.last || fmt.Sprint(l.Args) != "[what is this]" {
+		t.Errorf("%+v", l)
+	}
+	r.settled()
+}
+
+func TestATransactionIsNotSplit(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	e := &journal.Entry{Kind: journal.KindTx}
+	for i := range 50 {
+		e.Commands = append(e.Commands, []string{"incr", fmt.Sprint("k", i)})
+	}
+	r.entry(e)
+	r.entry(e)
+	d := r.drain()
+	d.Batch.Commands = 10
+	if p := r.deliver(d); p.Batches != 2 {
+		t.Errorf("%+v", p)
+	}
+	r.wants("k0", "2", "k49", "2")
+}

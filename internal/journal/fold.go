@@ -1,0 +1,366 @@
+package journal
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Bounds bound what is sent in one transaction. 0 is the default.
+type Bounds struct {
+	Commands int // for the primary, after folding; 1,000
+	Bytes    int // of their arguments; 1 MiB
+	Entries  int // of the journal; 50,000
+}
+
+func (b Bounds) orDefault() Bounds {
+	return Bounds{cmp.Or(b.Commands, 1000), cmp.Or(b.Bytes, 1<<20), cmp.Or(b.Entries, 50_000)}
+}
+
+// grace is what a key has left that has expired by now and had not when a command that comes after it
+// was written: RENAME finds it, and it goes away all the same.
+const grace = "1000"
+
+// folder turns entries into fewer commands that leave the same state. Single-key commands of one key
+// are folded while nothing else is on that key between; anything else is a barrier, which everything
+// before it precedes. What it gives runs in one transaction, so nobody sees in which order the
+// commands of different keys run.
+type folder struct {
+	now    int64  // local's clock
+	home   string // the number of the home database, which entries call "" as well
+	bounds Bounds
+	exact  bool // the bounds hold for the last entry as well
+	merge  bool // SETs and UNLINKs of different keys become one command
+
+	chains  map[place]*chain
+	block   []chain  // from which chains are taken
+	order   []*chain // of this segment
+	out     []command
+	bases   int // keys of this segment that were set or are gone
+	cost    int // commands of this segment, but those that are merged
+	bytes   int
+	entries int
+	last    ID // of the entries
+	unread  []*Entry
+	reset   bool // the position has to be set again, for a command may have taken it away
+}
+
+type place struct{ db, key string }
+
+func newFolder(now int64, home string, bounds Bounds, merge bool) *folder {
+	return &folder{now: now, home: home, bounds: bounds.orDefault(), merge: merge, chains: make(map[place]*chain)}
+}
+
+// commands is how many commands there are so far, or a few more.
+func (f *folder) commands() int {
+	n := len(f.out) + f.cost
+	if f.bases > 0 {
+		if f.merge {
+			n += 2 + f.bases/maxArguments
+		} else {
+			n += f.bases
+		}
+	}
+	return n
+}
+
+// add takes one entry more, and reports false where there is no room for it. The first one always has. The
+// last one may go beyond the bounds, since only after it is folded can it be told what it costs, unless
+// exact says that they are all that may be spent.
+func (f *folder) add(e *Entry) bool {
+	if f.entries > 0 {
+		room := f.bounds.Commands - f.commands()
+		if f.entries >= f.bounds.Entries || f.bytes >= f.bounds.Bytes || room < 0 ||
+			f.exact && room < len(e.Commands)+len(e.Deadlines) {
+			return false
+		}
+	}
+	f.entries++
+	f.last = e.ID
+	if e.bad != nil {
+		f.unread = append(f.unread, e)
+		return true
+	}
+	db := e.DB
+	if db == f.home {
+		db = ""
+	}
+	deadlines := e.Deadlines
+	if Mutate.NoDeadlines {
+		deadlines = nil
+	}
+	for i, args := range e.Commands {
+		n := 0
+		for n < len(deadlines) && deadlines[n].Command == i {
+			n++
+		}
+		f.take(e, db, i, args, deadlines[:n])
+		deadlines = deadlines[n:]
+	}
+	return true
+}
+
+// take adds a command, whose keys have these deadlines after it.
+func (f *folder) take(e *Entry, db string, index int, args []string, deadlines []Deadline) {
+	from, ms := source{e.ID, index}, int64(e.ID.Ms)
+	if args[0] == DeadlineName {
+		if len(args) == 2 && len(deadlines) == 1 {
+			f.change(db, args[1], func(c *chain) {
+				c.pass(ms, deadlines[0].Ms, from)
+				if deadlines[0].Ms == 0 {
+					c.kill(from)
+					return
+				}
+				c.expire(deadlines[0].Ms, from)
+			})
+		}
+		return
+	}
+	h, name := howOf(args)
+	switch h {
+	case howFlush:
+		f.flushed(db, name, args, from)
+	case howKill:
+		for _, key := range args[1:] {
+			f.bytes += len(key) + 16
+			f.change(db, key, func(c *chain) { c.kill(from) })
+		}
+	case howSets:
+		for i := 1; i+1 < len(args); i += 2 {
+			f.bytes += size(args[i : i+2])
+			f.change(db, args[i], func(c *chain) { c.put(args[i+1], from) })
+		}
+	case howWall, howSeveral:
+		f.barrier(db, h == howWall || name == "copy" && len(args) > 4, args, from, ms, deadlines)
+	default:
+		at := keyOf(name)
+		if at >= len(args) {
+			f.barrier(db, true, args, from, ms, deadlines)
+			return
+		}
+		known := int64(-1)
+		for _, d := range deadlines {
+			if d.Arg == at {
+				known = d.Ms
+			}
+		}
+		f.change(db, args[at], func(c *chain) { f.single(c, e.Kind, h, name, args, from, known) })
+	}
+}
+
+// single adds a command of one key. known is the deadline after it: 0 the key was gone, -1 none.
+func (f *folder) single(c *chain, kind Kind, h how, name string, args []string, from source, known int64) {
+	c.pass(int64(from.id.Ms), known, from)
+	switch {
+	case h == howSet && (len(args) == 3 || c.base != asItWas || known > 0 || c.deadline > 0):
+		// KEEPTTL keeps what is known, or nothing if there was none.
+		f.bytes += size(args[1:3])
+		c.put(args[2], from)
+	case h == howSet: // KEEPTTL of what only the primary knows
+		c.ops, c.fields = nil, nil
+		c.push(op{how: howSingle, name: name, args: args, from: from, folds: 1})
+		f.bytes += size(args)
+		return
+	case h == howWhole:
+		c.kill(from)
+		c.base = asItWas
+		c.push(op{how: h, name: name, args: args, from: from, folds: 1})
+		f.bytes += size(args)
+	default:
+		f.bytes += c.add(h, name, args, from)
+	}
+	switch {
+	case known == 0:
+		c.kill(from)
+	case known > 0:
+		c.expire(known, from)
+	case kind != KindScript:
+		// A write that keeps the deadline records it: there is none any more. Only what ran beside a
+		// script of the user has not looked.
+		c.expire(0, from)
+	}
+}
+
+// change changes the chain of a key.
+func (f *folder) change(db, key string, do func(*chain)) {
+	c := f.chains[place{db, key}]
+	if c == nil {
+		if len(f.block) == 0 {
+			f.block = make([]chain, 64)
+		}
+		c, f.block = &f.block[0], f.block[1:]
+		c.db, c.key = db, key
+		f.chains[place{db, key}] = c
+	}
+	if !c.touched {
+		c.touched = true
+		f.order = append(f.order, c)
+	}
+	f.count(c, -1)
+	do(c)
+	f.count(c, 1)
+}
+
+func (f *folder) count(c *chain, sign int) {
+	f.cost += sign * c.cost()
+	if c.base != asItWas {
+		f.bases += sign
+	}
+}
+
+// barrier adds a command that may look at several keys.
+func (f *folder) barrier(db string, wall bool, args []string, from source, ms int64, deadlines []Deadline) {
+	f.segment(ms)
+	f.out = append(f.out, command{db: db, args: args, from: from, folds: 1, wall: wall})
+	f.bytes += size(args)
+	if wall {
+		// Whatever was known of deadlines may be otherwise now; and a script can flush.
+		clear(f.chains)
+		f.reset = true
+	} else {
+		for _, a := range args[1:] {
+			if c := f.chains[place{db, a}]; c != nil {
+				c.expire(0, from)
+			}
+		}
+	}
+	if other, ok := elsewhere(args); ok {
+		if db = other; db == f.home {
+			db = ""
+		}
+	}
+	for _, d := range deadlines {
+		f.change(db, args[d.Arg], func(c *chain) {
+			if d.Ms == 0 {
+				c.kill(from)
+				return
+			}
+			c.expire(d.Ms, from)
+		})
+	}
+}
+
+// elsewhere returns the database that a command writes to, if it names one.
+func elsewhere(args []string) (string, bool) {
+	switch name := strings.ToLower(args[0]); {
+	case name == "move" && len(args) == 3:
+		return args[2], true
+	case name == "copy":
+		for i := 3; i+1 < len(args); i++ {
+			if strings.EqualFold(args[i], "db") {
+				return args[i+1], true
+			}
+		}
+	}
+	return "", false
+}
+
+// flushed adds FLUSHDB or FLUSHALL: what was before it in the database does not matter, up to a
+// command that may have reached elsewhere.
+func (f *folder) flushed(db, name string, args []string, from source) {
+	all := name == "flushall"
+	hit := func(other string) bool { return all || other == db }
+	f.order = slices.DeleteFunc(f.order, func(c *chain) bool {
+		if hit(c.db) {
+			f.count(c, -1)
+			return true
+		}
+		return false
+	})
+	for at := range f.chains {
+		if hit(at.db) {
+			delete(f.chains, at)
+		}
+	}
+	i := len(f.out)
+	for i > 0 && !f.out[i-1].wall {
+		i--
+	}
+	f.out = append(f.out[:i], slices.DeleteFunc(f.out[i:], func(c command) bool { return hit(c.db) })...)
+	f.out = append(f.out, command{db: db, args: args, from: from, folds: 1})
+	f.reset = f.reset || all || db == ""
+}
+
+// segment ends a segment, before a command that was written at ms.
+func (f *folder) segment(ms int64) {
+	slices.SortStableFunc(f.order, func(a, b *chain) int { return strings.Compare(a.db, b.db) })
+	for rest := f.order; len(rest) > 0; {
+		n := slices.IndexFunc(rest, func(c *chain) bool { return c.db != rest[0].db })
+		if n < 0 {
+			n = len(rest)
+		}
+		f.database(rest[:n], ms)
+		rest = rest[n:]
+	}
+	f.order, f.cost, f.bases = f.order[:0], 0, 0
+}
+
+// database gives the commands for the chains of one database.
+func (f *folder) database(chains []*chain, ms int64) {
+	unlink, mset := command{args: []string{"unlink"}, each: 1}, command{args: []string{"mset"}, each: 2}
+	for _, c := range chains {
+		if c.due && c.deadline <= ms {
+			c.kill(c.dueFrom)
+		}
+		switch {
+		case c.base == gone:
+			f.merged(&unlink, c, c.key)
+		case c.base == set && (len(c.ops) > 0 || !c.due):
+			f.merged(&mset, c, c.key, strings.Join(c.value, ""))
+		}
+	}
+	f.emit(&unlink)
+	f.emit(&mset)
+	for _, c := range chains {
+		for i := range c.ops {
+			f.out = append(f.out, c.command(&c.ops[i]))
+		}
+		if c.due {
+			d := command{db: c.db, args: []string{"pexpire", c.key}, from: c.dueFrom, folds: 1, due: c.deadline}
+			if c.base == set && len(c.ops) == 0 {
+				d.args, d.from, d.folds = []string{"set", c.key, strings.Join(c.value, ""), "px"}, c.from, c.folds
+			}
+			if c.deadline <= f.now { // and not when the barrier was written
+				d.args, d.due = append(d.args, grace), 0
+			}
+			f.out = append(f.out, d)
+		}
+		c.base, c.value, c.folds, c.ops, c.fields, c.due, c.touched = asItWas, nil, 0, nil, nil, false, false
+	}
+}
+
+// merged adds the beginning of a chain to that of others.
+func (f *folder) merged(m *command, c *chain, args ...string) {
+	if len(m.args) == 1 {
+		m.db, m.from = c.db, c.from
+	}
+	m.args = append(m.args, args...)
+	m.folds += c.folds
+	if !f.merge || len(m.args) > maxArguments {
+		f.emit(m)
+	}
+}
+
+func (f *folder) emit(m *command) {
+	if len(m.args) == 1 {
+		return
+	}
+	one := *m
+	if len(m.args) == 1+m.each {
+		one.each = 0
+		if m.each == 2 {
+			one.args[0] = "set"
+		}
+	}
+	f.out = append(f.out, one)
+	*m = command{args: []string{m.args[0]}, each: m.each}
+	if m.each == 2 {
+		m.args[0] = "mset"
+	}
+}
+
+// finish ends the batch and returns its commands.
+func (f *folder) finish() []command {
+	f.segment(f.now)
+	return f.out
+}

@@ -1,0 +1,286 @@
+package journal
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Errors of a drain.
+var (
+	// ErrRefused is about a primary that refuses what a drain sends. Nothing of it has run, but what
+	// the Progress counts.
+	ErrRefused = errors.New("redis fallback: the primary refuses the journal")
+	// ErrOtherPrimary is about a primary that is not the one the journal is for.
+	ErrOtherPrimary = errors.New("redis fallback: this primary is not the one that the journal is for")
+	// ErrBudget ends a drain that may not send more commands.
+	ErrBudget = errors.New("redis fallback: the drain has spent its budget of commands")
+)
+
+// errChanged is about an EXEC that did nothing: the position has changed since it was read.
+var errChanged = errors.New("redis fallback: another drain was faster")
+
+// queueError is what the primary said of commands that it did not queue.
+type queueError struct{ replies map[int]error }
+
+func (e *queueError) Error() string { return "redis fallback: the primary does not take a command" }
+
+// link is a connection to the primary that one drain has for its own. After any error but errChanged
+// and queueError it is good for nothing: what the server thinks of it nobody knows.
+type link struct {
+	conn     *redis.Conn
+	home     string // its database
+	position string
+	finger   string
+	refused  func(error) bool
+	known    map[string]error // databases that were selected, and what came of it
+	spent    int64            // commands that were sent
+}
+
+func newLink(d *Drain, id string) *link {
+	return &link{
+		conn: d.Primary.EphemeralConn(), home: d.home(), refused: d.refuses,
+		position: d.Store.PositionKey(id), finger: d.Store.FingerprintKey(), known: map[string]error{},
+	}
+}
+
+// close ends the connection: in the pool its WATCH or MULTI would meet somebody else's command.
+func (l *link) close() { _ = l.conn.Close() }
+
+// judge tells a refusal from other errors.
+func (l *link) judge(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if l.refused(err) {
+		return fmt.Errorf("%w: %s: %w", ErrRefused, what, err)
+	}
+	return fmt.Errorf("redis fallback: the drain's %s: %w", what, err)
+}
+
+// watch begins to watch the position, and returns it with the fingerprint.
+func (l *link) watch(ctx context.Context) (p position, finger string, err error) {
+	watch := "watch"
+	if Mutate.NoCompare {
+		watch = "exists"
+	}
+	cmds, err := l.conn.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.Do(ctx, watch, l.position, l.finger)
+		pipe.MGet(ctx, l.position, l.finger)
+		return nil
+	})
+	l.spent += 2
+	if err != nil {
+		return p, "", l.judge("WATCH", err)
+	}
+	values, err := cmds[1].(*redis.SliceCmd).Result()
+	if err != nil || len(values) != 2 {
+		return p, "", l.judge("MGET", err)
+	}
+	if text, ok := values[0].(string); ok {
+		p = parsePosition(text)
+	}
+	finger, _ = values[1].(string)
+	return p, finger, nil
+}
+
+// selects makes sure that databases can be selected: a SELECT that failed inside of a transaction would
+// let the rest of it run in the database before.
+func (l *link) selects(ctx context.Context, commands []command) error {
+	for i := range commands {
+		db := commands[i].db
+		if db == "" {
+			continue
+		}
+		if _, ok := l.known[db]; ok {
+			continue
+		}
+		err := l.conn.Do(ctx, "select", db).Err()
+		l.spent++
+		var reply redis.Error
+		if err != nil && (!errors.As(err, &reply) || l.refused(err)) {
+			return l.judge("SELECT", err)
+		}
+		l.known[db] = err
+		if err == nil {
+			if err = l.conn.Do(ctx, "select", l.home).Err(); err != nil {
+				return l.judge("SELECT", err)
+			}
+			l.spent++
+		}
+	}
+	return nil
+}
+
+// transaction is what runs on the primary in one step.
+type transaction struct {
+	to       position
+	finger   string // the fingerprint to be written, "" none
+	known    string // the one to be written again behind a command that may have taken it away
+	commands []command
+	reset    bool  // there is such a command
+	now      int64 // local's clock
+}
+
+// cost is how many commands it takes, but WATCH and MGET.
+func (t *transaction) cost() int64 {
+	n := int64(len(t.commands)) + 3 // MULTI, SET, EXEC
+	if t.reset {
+		n++
+	}
+	db := ""
+	for i := range t.commands {
+		if t.commands[i].db != db {
+			db = t.commands[i].db
+			n++
+		}
+	}
+	if db != "" {
+		n++
+	}
+	return n
+}
+
+// exec runs a transaction, the position before everything else. It returns what came of each command.
+func (l *link) exec(ctx context.Context, t *transaction) ([]error, error) {
+	// Alone: behind a MULTI that is refused everything would run at once, and unguarded.
+	if err := l.conn.Do(ctx, "multi").Err(); err != nil {
+		l.spent++
+		return nil, l.judge("MULTI", err)
+	}
+	own := func(finger string) []any {
+		if finger == "" {
+			return []any{"set", l.position, t.to.String()}
+		}
+		return []any{"mset", l.position, t.to.String(), l.finger, finger}
+	}
+	pipe := l.conn.Pipeline()
+	var at []int // which command a queued one is; -1 ours
+	queue := func(i int, args ...any) {
+		_ = pipe.Process(ctx, redis.NewStatusCmd(ctx, args...))
+		at = append(at, i)
+	}
+	queue(-1, own(t.finger)...)
+	db := ""
+	turn := func(to string) {
+		if to == db {
+			return
+		}
+		db = to
+		if to == "" {
+			to = l.home
+		}
+		queue(-1, "select", to)
+	}
+	n := 0
+	for i := range t.commands {
+		n += len(t.commands[i].args) + 1
+	}
+	boxes := make([]any, 0, n)
+	for i := range t.commands {
+		turn(t.commands[i].db)
+		args := t.commands[i].wire(t.now)
+		from := len(boxes)
+		for j := range args {
+			boxes = append(boxes, &args[j]) // a pointer needs no memory of its own, unlike a string
+		}
+		queue(i, boxes[from:len(boxes):len(boxes)]...)
+	}
+	turn("")
+	if t.reset {
+		queue(-1, own(cmp.Or(t.finger, t.known))...)
+	}
+	l.spent += int64(len(at)) + 2
+	queued, _ := pipe.Exec(ctx)
+	if err := l.queued(queued, at); err != nil {
+		return nil, err
+	}
+	return l.commit(ctx, at, len(t.commands))
+}
+
+// queued looks whether all commands were queued.
+func (l *link) queued(cmds []redis.Cmder, at []int) error {
+	var bad *queueError
+	for n, cmd := range cmds {
+		err := cmd.Err()
+		if err == nil {
+			if cmd.(*redis.StatusCmd).Val() != "QUEUED" {
+				return errors.New("redis fallback: the primary did not queue a command of a transaction")
+			}
+			continue
+		}
+		var reply redis.Error
+		if !errors.As(err, &reply) || l.refused(err) || at[n] < 0 {
+			return l.judge(cmd.Name()+" in MULTI", err)
+		}
+		if bad == nil {
+			bad = &queueError{replies: map[int]error{}}
+		}
+		bad.replies[at[n]] = err
+	}
+	if bad != nil {
+		return bad
+	}
+	return nil
+}
+
+// commit sends EXEC.
+func (l *link) commit(ctx context.Context, at []int, n int) ([]error, error) {
+	cmd := redis.NewSliceCmd(ctx, "exec")
+	err := l.conn.Process(ctx, cmd)
+	if err == redis.Nil { //nolint:errorlint // as go-redis returns it
+		return nil, errChanged
+	}
+	if err != nil {
+		return nil, l.judge("EXEC", err)
+	}
+	values := cmd.Val()
+	if len(values) != len(at) {
+		// It cannot be told what ran. The position will.
+		return nil, errors.New("redis fallback: EXEC did not answer for each command, but for " +
+			strconv.Itoa(len(values)) + " of " + strconv.Itoa(len(at)))
+	}
+	errs := make([]error, n)
+	for i, v := range values {
+		err, ok := v.(error)
+		switch {
+		case !ok:
+		case at[i] < 0:
+			return nil, l.judge("transaction", err)
+		default:
+			errs[at[i]] = err
+		}
+	}
+	return errs, nil
+}
+
+// replyError is a part of an error reply.
+type replyError string
+
+func (e replyError) Error() string { return string(e) }
+
+// RedisError makes it a redis.Error.
+func (replyError) RedisError() {}
+
+// busy are the codes of what a server refuses before it looks at it.
+var busy = []string{"LOADING ", "READONLY ", "MASTERDOWN ", "MISCONF ", "NOREPLICAS ", "CLUSTERDOWN ", "TRYAGAIN ", "BUSY ", "NOAUTH ", "OOM "}
+
+// refuses reports an error reply that says nothing of a command, but that the primary takes none now.
+func (d *Drain) refuses(err error) bool {
+	var reply redis.Error
+	if !errors.As(err, &reply) {
+		return false
+	}
+	text := strings.TrimPrefix(reply.Error(), "EXECABORT Transaction discarded because of: ")
+	for _, code := range busy {
+		if strings.HasPrefix(text, code) {
+			return true
+		}
+	}
+	return d.Refused != nil && d.Refused(replyError(text))
+}

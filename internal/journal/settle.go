@@ -1,0 +1,259 @@
+package journal
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/mark.lua
+var markLua string
+
+//go:embed lua/settle.lua
+var settleLua string
+
+//go:embed lua/adopt.lua
+var adoptLua string
+
+var (
+	markScript   = redis.NewScript(markLua)
+	settleScript = redis.NewScript(settleLua)
+	adoptScript  = redis.NewScript(adoptLua)
+)
+
+// look reads the record.
+func (w *work) look(ctx context.Context) error {
+	id := ""
+	if w.record != nil {
+		id = w.record.ID
+	}
+	_, err := w.marks(ctx, id, "", ID{})
+	return err
+}
+
+// mark marks entries as being delivered. If the record has changed since they were read nothing may be
+// sent: a stream that was renamed meanwhile may have been missed.
+func (w *work) mark(ctx context.Context, read *Record, upto ID) error {
+	done, err := w.marks(ctx, read.ID, strconv.FormatUint(read.Epoch, 10), upto)
+	if err == nil && (!done || w.record.Primary != read.Primary) {
+		return errChanged
+	}
+	return err
+}
+
+func (w *work) marks(ctx context.Context, id, epoch string, upto ID) (bool, error) {
+	s := w.drain.Store
+	reply, err := markScript.Run(ctx, s.rdb, []string{s.state(), s.redo()}, id, epoch, upto.String()).Slice()
+	if err != nil {
+		return false, unfit(err)
+	}
+	return w.heard(reply, id)
+}
+
+// heard takes over what a script on local has answered.
+func (w *work) heard(reply []any, id string) (bool, error) {
+	if len(reply) != 4 {
+		return false, errRecord
+	}
+	if fields, ok := reply[2].([]any); ok && len(fields) == 0 {
+		return false, fmt.Errorf("%w: %w", errStop, ErrGone)
+	}
+	v, err := parseView(reply[1:])
+	if err != nil {
+		return false, err
+	}
+	if id != "" && v.Record.ID != id {
+		return false, fmt.Errorf("%w: %w", errStop, ErrGone)
+	}
+	done, _ := reply[0].(int64)
+	w.record, w.now = v.Record, v.Now.UnixMilli()
+	w.redo, _ = reply[3].(int64)
+	w.progress.Floor = v.Record.Floor
+	return done == 1, nil
+}
+
+// settle records that everything up to an id has been delivered, with the letters of it. With a floor
+// given it does nothing unless that is the floor still.
+func (w *work) settle(ctx context.Context, upto ID, floor string, dead *letters) error {
+	s := w.drain.Store
+	spent := w.commands()
+	args := []any{w.record.ID, upto.String(), floor, spent - w.told, Retention.Milliseconds()}
+	if dead != nil {
+		for i := range dead.all {
+			l := &dead.all[i]
+			args = append(args, l.ID, l.text(), again(l))
+		}
+	}
+	reply, err := settleScript.Run(ctx, s.rdb,
+		[]string{s.state(), s.stream(), s.kept(), s.dead(), s.redo()}, args...).Slice()
+	if err != nil {
+		return err
+	}
+	done, err := w.heard(reply, w.record.ID)
+	if err != nil {
+		return err
+	}
+	if !done {
+		return errChanged
+	}
+	w.told = spent
+	if dead != nil {
+		for i := range dead.all {
+			if dead.all[i].Kind != LetterRefused {
+				w.progress.Dead++
+			}
+		}
+	}
+	return nil
+}
+
+func again(l *Letter) string {
+	if l.Kind == LetterRefused {
+		return "1"
+	}
+	return ""
+}
+
+// recognise compares the fingerprint of the primary with the one that the journal is for. It returns the
+// one that has to be written, "" if none.
+func (w *work) recognise(ctx context.Context, finger string) (string, error) {
+	known := w.record.Primary
+	switch {
+	case finger == known && finger != "":
+		return "", nil
+	case finger == "" && known == "":
+		return rand.Text(), nil
+	case finger == "":
+		// Flushed or evicted: the address tells whether it is the same server.
+		if w.drain.Address == w.record.Address || w.drain.Adopt {
+			return known, nil
+		}
+	case known == "" || w.drain.Adopt:
+		return "", w.adopt(ctx, known, finger)
+	}
+	return "", fmt.Errorf("%w: %w", errStop, ErrOtherPrimary)
+}
+
+func (w *work) adopt(ctx context.Context, from, to string) error {
+	done, err := adoptScript.Run(ctx, w.drain.Store.rdb, []string{w.drain.Store.state()}, w.record.ID, from, to).Int()
+	if err != nil {
+		return err
+	}
+	if done == 0 {
+		return errChanged
+	}
+	w.record.Primary = to
+	return nil
+}
+
+// adopted records a fingerprint that was just written to the primary.
+func (w *work) adopted(ctx context.Context, finger string) error {
+	if finger == "" || w.record.Primary == finger {
+		return nil
+	}
+	return w.adopt(ctx, "", finger)
+}
+
+// mend puts a position right that no batch can go on from. It reports true if it has sent something.
+func (w *work) mend(ctx context.Context, pos position, finger string) (bool, error) {
+	to := position{id: pos.id}
+	switch {
+	case !pos.present && w.record.Doubt.After(w.record.Floor):
+		// A batch may have run. Who reads this buries it: to send it again could be twice.
+		to.id, to.skipped = w.record.Doubt, true
+	case !pos.present:
+		to.id = w.record.Floor
+	case pos.skipped:
+		if err := w.bury(ctx, pos.id); err != nil {
+			return false, err
+		}
+	default:
+		if pos.letter != "" || pos.letters != "" {
+			if err := w.resent(ctx, pos); err != nil {
+				return false, err
+			}
+		}
+		if pos.id.After(w.record.Floor) {
+			// It was delivered by one that died, or has not settled yet.
+			n, err := w.between(ctx, pos.id)
+			if err != nil {
+				return false, err
+			}
+			w.progress.Unconfirmed += n
+			return false, w.settle(ctx, pos.id, "", nil)
+		}
+		return false, nil
+	}
+	if _, err := w.link.exec(ctx, &transaction{to: to, finger: finger}); err != nil {
+		return false, err
+	}
+	return true, w.adopted(ctx, finger)
+}
+
+// between counts the entries after the floor, up to an id.
+func (w *work) between(ctx context.Context, upto ID) (n int64, err error) {
+	r := reader{store: w.drain.Store}
+	if err := r.start(ctx, w.record, w.record.Floor); err != nil {
+		return 0, err
+	}
+	for i := 0; ; i++ {
+		e, err := r.next(ctx, i)
+		if err != nil || e == nil || e.ID.After(upto) {
+			return n, err
+		}
+		if len(e.Commands) > 0 {
+			n++
+		}
+	}
+}
+
+// buryAtOnce is how many entries one script buries.
+const buryAtOnce = 500
+
+// bury makes dead letters of the entries after the floor, up to an id: they may have been delivered, and
+// nobody can know.
+func (w *work) bury(ctx context.Context, upto ID) error {
+	for w.record.Floor.Compare(upto) < 0 {
+		if err := w.read.start(ctx, w.record, w.record.Floor); err != nil {
+			return err
+		}
+		dead := letters{at: time.UnixMilli(w.now)}
+		last, n := upto, 0
+		for ; ; n++ {
+			e, err := w.read.next(ctx, n)
+			if err != nil {
+				return err
+			}
+			if e == nil || e.ID.After(upto) {
+				last = upto
+				break
+			}
+			if n == buryAtOnce {
+				break
+			}
+			last = e.ID
+			for i, args := range e.Commands {
+				l := Letter{
+					Kind: LetterDoubt, Entry: e.ID, Index: i, DB: e.DB, Args: args, Doubt: true, Folded: 1,
+					Error: "the primary lost the position: the write may have been delivered",
+				}
+				for _, d := range e.Deadlines {
+					if d.Command == i {
+						l.Deadlines = append(l.Deadlines, Deadline{Arg: d.Arg, Ms: d.Ms})
+					}
+				}
+				dead.add(l)
+			}
+		}
+		// Only from this floor: another one may have buried them, and an operator dropped some since.
+		if err := w.settle(ctx, last, w.record.Floor.String(), &dead); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package fallback
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/redis-fallback/fallback/internal/command"
+	"github.com/redis-fallback/fallback/internal/journal"
+	"github.com/redis/go-redis/v9"
+)
+
+// transaction sends a whole transaction: as one call of our script, or, where something in it cannot
+// stand in one, natively. It is one entry. It returns how many commands were answered: all or none.
+func (s *share) transaction(ctx context.Context, e *era, b *batch, part []redis.Cmder, notes []journal.Noted) (int, error) {
+	args, multi, kind := 0, false, journal.KindTx
+	for i := range notes {
+		n := &notes[i]
+		args += len(n.Args)
+		switch n.Note.Code {
+		case command.NoteMulti:
+			multi = true
+		case command.NoteNothing:
+			multi = multi || !s.store.Scriptable(n.Args)
+			n.Note.Code = journal.NoteRead
+			switch part[i].(type) {
+			case *redis.Cmd, *redis.RawCmd, *redis.RawWriteToCmd:
+				multi = multi || s.resp3 // shown as it came
+			}
+		}
+	}
+	multi = multi || args > journal.MaxArgs
+	if multi {
+		kind = journal.KindScript
+	}
+	db, label := s.database(b.seat)
+	armed := b.seat != nil && b.seat.armed
+	var err error
+	switch {
+	case armed && multi:
+		err = s.armedNatively(ctx, e, b, db, label, kind, part)
+	case armed:
+		err = s.armedScript(ctx, e, b, db, label, part, notes)
+	case multi:
+		err = s.inMulti(ctx, e, db, label, kind, part, true)
+	default:
+		w := journal.Write{Fence: e.rec.Fence(), Kind: kind, RESP3: s.resp3, DB: db, Label: label, Many: true}
+		it := item{cmds: part, args: s.store.Args(w, notes)}
+		it.call = redis.NewRawCmd(ctx, it.args...)
+		var conn target
+		if conn, err = b.target(ctx, s.h); err == nil {
+			if err = s.exchange(ctx, b, conn, []item{it}); err == nil {
+				err = s.received(ctx, b, conn, &it)
+			}
+		}
+	}
+	if err != nil && (!isReply(err) || journal.Fenced(err) || journal.Full(err)) || errors.Is(err, redis.TxFailedErr) {
+		return 0, err
+	}
+	return len(part), err
+}
+
+// armedScript sends the transaction of a Watch: EXEC compares what was watched, and the script within it
+// the fence.
+func (s *share) armedScript(ctx context.Context, e *era, b *batch, db int, label string, part []redis.Cmder, notes []journal.Noted) error {
+	conn, err := b.seat.local(ctx, "", true)
+	if err != nil {
+		return err
+	}
+	w := journal.Write{Fence: e.rec.Fence(), Kind: journal.KindTx, RESP3: s.resp3, DB: db, Label: label, Many: true}
+	args := s.store.Args(w, notes)
+	exec := redis.NewRawCmd(ctx, "exec")
+	p := conn.Pipeline()
+	// By its body: in a transaction there is no second attempt.
+	sent := []redis.Cmder{&once{Cmder: redis.NewStatusCmd(ctx, "multi")}, redis.NewStatusCmd(ctx, journal.Body(args)...), exec}
+	if err := p.BatchProcess(ctx, sent...); err != nil {
+		return err
+	}
+	if _, err := p.Exec(ctx); err != nil && !isReply(err) {
+		b.seat.broken()
+		return err
+	}
+	for _, cmd := range sent[:2] {
+		if err := cmd.Err(); err != nil {
+			return err
+		}
+	}
+	raw := exec.Val()
+	switch {
+	case bytes.HasPrefix(raw, []byte("*-1")), bytes.HasPrefix(raw, []byte("_")):
+		return redis.TxFailedErr
+	case !bytes.HasPrefix(raw, []byte("*1\r\n")):
+		text, _, _ := bytes.Cut(bytes.TrimPrefix(raw, []byte("-")), []byte("\r"))
+		return replyError(text)
+	}
+	raw = raw[len("*1\r\n"):]
+	if len(raw) > 0 && raw[0] == '-' {
+		text, _, _ := bytes.Cut(raw[1:], []byte("\r"))
+		if err := replyError(text); !journal.Fenced(err) {
+			return err
+		}
+		return s.begunElsewhere(ctx)
+	}
+	if err := s.replies.Answer(raw, part); err != nil {
+		return err
+	}
+	for _, cmd := range part {
+		exact(cmd)
+	}
+	return firstErr(part)
+}
+
+// armedNatively is the same for what cannot stand in a script: the fence is watched as well, in the
+// journal's database.
+func (s *share) armedNatively(ctx context.Context, e *era, b *batch, db int, label string, kind journal.Kind, part []redis.Cmder) error {
+	conn, err := b.seat.local(ctx, "", true)
+	if err != nil {
+		return err
+	}
+	switch err := s.watchFence(ctx, conn, e, db); {
+	case err == nil:
+	case errors.Is(err, errFenced):
+		return s.begunElsewhere(ctx)
+	case journal.Full(err):
+		return err
+	default:
+		b.seat.broken()
+		return err
+	}
+	err = s.execute(ctx, conn, e, db, label, kind, part, true, nil)
+	if errors.Is(err, errFenced) {
+		return s.begunElsewhere(ctx)
+	}
+	if err != nil && !isReply(err) {
+		b.seat.broken()
+	}
+	return err
+}
+
+// begunElsewhere is the error of a transaction that another epoch has met: its caller's loop begins again,
+// on the server that serves by then.
+func (s *share) begunElsewhere(ctx context.Context) error {
+	s.fenced.Add(1)
+	_, _ = s.look(ctx)
+	return redis.TxFailedErr
+}

@@ -1,0 +1,309 @@
+package fallback
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis-fallback/fallback/internal/journal"
+	"github.com/redis-fallback/fallback/internal/reread"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// share is a hook's part in what all processes that have one local agree on: the record of who serves,
+// and the journal of what local acknowledged meanwhile. Without one, or with one that is off, the hook
+// decides for its process alone, and what is written on local stays there.
+type share struct {
+	h     *Hook
+	store *journal.Store
+	ear   *redis.Client // hears of changes
+	self  journal.Process
+	home  int  // local's own database
+	resp3 bool // what local's connections speak
+
+	off     atomic.Pointer[string] // why there is no journal; nil: there is one
+	looked  atomic.Bool            // the first look is over, whatever it brought
+	looking chan struct{}          // holds one while somebody looks
+	open    atomic.Bool            // the record has been read
+	fleet   atomic.Pointer[journal.Fleet]
+	coming  chan struct{} // holds one while a return is under way
+	beats   atomic.Bool   // the beat goes on
+	replies reread.Reader
+
+	fenced, noted, turnedAway, returnsFailed atomic.Int64
+	seenNoted                                atomic.Int64                // noted, at the last beat
+	lastFault                                atomic.Pointer[lastFailure] // of a return or a drain
+	delivering                               atomic.Bool
+}
+
+// How often a process looks at the record: while the primary serves as often as at local, else often
+// enough that nobody waits for a change that it was not told of.
+const (
+	beatLocal   = time.Second
+	beatPrimary = 30 * time.Second
+	beatTimeout = 2 * time.Second
+	firstLook   = 250 * time.Millisecond
+)
+
+// newShare makes the part of a hook whose local is one server. There is none for a cluster or a Ring:
+// a journal is one order, on one server.
+func (h *Hook) newShare(local redis.UniversalClient) *share {
+	client, ok := local.(*redis.Client)
+	if !ok || h.cfg.journal.Database < 0 {
+		return nil
+	}
+	theirs := client.Options()
+	opts := *theirs
+	opts.DB = h.cfg.journal.Database
+	opts.MaxRetries = -1 // a script that may have run is asked about, not run again
+	opts.MinIdleConns, opts.MaxIdleConns = 0, 0
+	opts.PoolSize = max(opts.PoolSize, 4)
+	opts.DisableIdentity = true
+	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	rdb := redis.NewClient(&opts)
+	h.watchConns(rdb)
+	ear := opts // its goroutines last as long as it does, and must not hold the hook
+	host, _ := os.Hostname()
+	return &share{
+		h: h, ear: redis.NewClient(&ear), store: journal.New(rdb, h.cfg.name, opts.DB), home: theirs.DB, resp3: theirs.Protocol != 2,
+		self:    journal.Process{ID: rand.Text()[:12], Host: host, PID: os.Getpid(), Started: time.Now().UnixMilli()},
+		looking: make(chan struct{}, 1), coming: make(chan struct{}, 1),
+	}
+}
+
+// journal returns the share, if there is a journal.
+func (h *Hook) journal() *share {
+	if s := h.share; s != nil && s.off.Load() == nil && !h.cluster.Load() {
+		return s
+	}
+	return nil
+}
+
+// turnOff goes on without a journal, and says why.
+func (s *share) turnOff(why string) {
+	if !s.off.CompareAndSwap(nil, &why) {
+		return
+	}
+	s.h.cfg.logger.LogAttrs(context.Background(), slog.LevelWarn,
+		"redis fallback: no journal; what local acknowledges while it serves will not reach the primary",
+		slog.String("primary", s.h.cfg.name), slog.String("why", why))
+}
+
+// address is a hash of where the primary is, which says nothing of it but whether it is the same.
+func (s *share) address() string {
+	t := s.h.primary.dialed.Load()
+	if t == nil {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(t.network + " " + normalAddr(t.addr)))
+	return hex.EncodeToString(sum[:8])
+}
+
+// first reads the record before anything is sent, or a process that starts while local serves would
+// read what is old and write what is fenced elsewhere. It waits for local no longer than firstLook.
+func (s *share) first() {
+	select {
+	case s.looking <- struct{}{}:
+		defer func() { <-s.looking }()
+	case <-time.After(firstLook):
+		return
+	}
+	if s.looked.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), firstLook)
+	defer cancel()
+	_ = within(ctx, func() error { return s.read(ctx) })
+	s.looked.Store(true)
+	s.startBeat()
+}
+
+// read reads the record, makes it where there is none, and takes it over.
+func (s *share) read(ctx context.Context) error {
+	v, err := s.store.Open(ctx, s.address())
+	if err != nil {
+		s.failed(err)
+		return err
+	}
+	if err := s.store.Load(ctx); err != nil {
+		s.failed(err)
+		return err
+	}
+	s.learn(v.Record, nil)
+	s.open.Store(true)
+	return nil
+}
+
+// failed hears of an error of local's.
+func (s *share) failed(err error) {
+	if errors.Is(err, journal.ErrUnfit) {
+		s.turnOff(plainText(err))
+	}
+}
+
+// learn takes a record over, if it is newer than the one that is known, and returns the era that holds
+// then. cause is the error that led to it, where this process has met it.
+func (s *share) learn(rec *journal.Record, cause error) *era {
+	h := s.h
+	h.mu.Lock()
+	e := h.era.Load()
+	if !rec.Newer(e.rec) {
+		h.mu.Unlock()
+		if e.adrift && rec.Serving != journal.Primary {
+			go s.ashore()
+		}
+		return e
+	}
+	t := turn{to: Local, reason: Reason(rec.Reason), rec: rec}
+	if rec.Serving == journal.Primary {
+		t.to = Primary
+	}
+	t.pinned = rec.Pin != "" && (rec.Pin == journal.Primary) == (t.to == Primary)
+	if t.to == Local {
+		if t.cause = cause; cause == nil {
+			t.cause = e.cause
+		}
+		if t.cause == nil {
+			t.cause = causeOf(rec)
+		}
+	}
+	next, _ := h.changeLocked(e, t)
+	pins := t.reason == ReasonPinned
+	left, back := e.serving == Primary && t.to == Local, e.serving == Local && t.to == Primary
+	switch {
+	case t.to == Local && !t.pinned && (left || e.pinned):
+		wait := h.plan.Leave(next.since, leftFor(t.reason))
+		if pins {
+			wait = 0
+		}
+		h.scheduleProbeLocked(wait)
+	case t.to == Local && !t.pinned && h.probeAt.IsZero():
+		h.scheduleProbeLocked(h.cfg.health.Every)
+	}
+	h.mu.Unlock()
+	switch {
+	case left && !pins:
+		h.trips.Add(1)
+		if t.reason == ReasonOutage {
+			h.leftBehind()
+		}
+	case back:
+		h.primary.breaker.Reset()
+		if !pins {
+			h.returns.Add(1)
+		}
+	}
+	if e.rec != nil && e.rec.ID != rec.ID {
+		h.cfg.logger.LogAttrs(context.Background(), slog.LevelError,
+			"redis fallback: local has lost its journal, or is another server: what the primary did not have yet is lost",
+			slog.String("primary", h.cfg.name), slog.String("served", e.serving.String()))
+	}
+	if left || back || e.closing != next.closing {
+		s.beatSoon()
+	}
+	return next
+}
+
+// causeOf makes the error again that another process has met.
+func causeOf(rec *journal.Record) error {
+	switch {
+	case rec.Cause == "":
+		return nil
+	case Reason(rec.Reason) == ReasonQuota, Reason(rec.Reason) == ReasonStorage:
+		limit := newLimitError(replyError(rec.Cause))
+		if rec.Kind != "" {
+			limit.Kind, limit.Limit, limit.Usage = LimitKind(rec.Kind), rec.Limit, rec.Usage
+		}
+		return limit
+	}
+	return errors.New(rec.Cause)
+}
+
+// changeOf is a change with the error that leads to it.
+func (s *share) changeOf(what journal.What, reason Reason, cause error) journal.Change {
+	c := journal.Change{What: what, Reason: string(reason), Cause: plainText(cause), By: s.self.ID, Address: s.address()}
+	if limit, ok := errors.AsType[*LimitError](cause); ok {
+		c.Kind, c.Limit, c.Usage = string(limit.Kind), limit.Limit, limit.Usage
+	}
+	return c
+}
+
+// trip switches all processes to local, by comparison with the epoch under which the command that
+// failed was sent. It reports false where there is no journal after all.
+func (s *share) trip(ctx context.Context, e *era, reason Reason, cause error) (*era, bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), localAsk)
+	defer cancel()
+	if e.rec == nil {
+		if err := s.read(ctx); err != nil {
+			return s.noTrip(err)
+		}
+		if e = s.h.era.Load(); e.serving == Local || e.pinned {
+			return e, true
+		}
+	}
+	v, done, err := s.store.Change(ctx, e.rec, s.changeOf(journal.Trip, reason, cause))
+	switch {
+	case errors.Is(err, journal.ErrGone):
+		if err = s.read(ctx); err != nil {
+			return s.noTrip(err)
+		}
+		return s.h.era.Load(), true
+	case err != nil:
+		return s.noTrip(err)
+	case !done:
+		cause = nil
+	}
+	return s.learn(v.Record, cause), true
+}
+
+// noTrip is what becomes of a trip that local did not answer to: nothing, unless local cannot hold a
+// journal at all.
+func (s *share) noTrip(err error) (*era, bool) {
+	s.failed(err)
+	if s.off.Load() != nil {
+		return nil, false
+	}
+	s.h.backup.failure(err)
+	if !isReply(err) {
+		s.h.backup.breaker.Trip()
+		s.h.recheckLocal()
+	}
+	return s.h.era.Load(), true
+}
+
+// look reads the record now, because local said that another one holds.
+func (s *share) look(ctx context.Context) (*era, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beatTimeout)
+	defer cancel()
+	if err := s.beat(ctx); err != nil {
+		return s.h.era.Load(), err
+	}
+	return s.h.era.Load(), nil
+}
+
+// await waits while the journal is shut. Who has waited too long opens it again.
+func (s *share) await(ctx context.Context, e *era) (*era, error) {
+	t := time.NewTimer(journal.ClosingTime)
+	defer t.Stop()
+	for e.closing {
+		select {
+		case <-e.ended:
+		case <-t.C:
+			t.Reset(journal.ClosingTime / 10)
+			if _, err := s.look(ctx); err != nil {
+				return e, err
+			}
+		case <-ctx.Done():
+			return e, ctx.Err()
+		}
+		e = s.h.era.Load()
+	}
+	return e, nil
+}
