@@ -13,7 +13,7 @@ import (
 const (
 	recordName     = "upstash"
 	recordDatabase = 15
-	prefix         = "fallback:{" + recordName + "}:"
+	prefix         = "fallback:" + recordName + ":"
 	stateKey       = prefix + "state"
 	positionMarker = prefix + "position:"
 

@@ -23,7 +23,7 @@ type total struct {
 var laws = []check.Law{check.Missing, check.Doubled, check.Disordered, check.Torn, check.Foreign, check.Expiry}
 
 // shown bounds how many findings of one run are printed.
-const shown = 12
+const shown = 40
 
 func newTotal(out io.Writer) *total {
 	return &total{out: out, laws: map[check.Law]int{}, letters: map[string]int{}}

@@ -127,7 +127,7 @@ func (f *Final) read(ctx context.Context, rdb *redis.Client, keys []string) erro
 // ReadLetters reads the dead letters that local keeps. The client must be in the database of the
 // record.
 func ReadLetters(ctx context.Context, local *redis.Client, name string) ([]Letter, error) {
-	all, err := local.HGetAll(ctx, "fallback:{"+name+"}:dead").Result()
+	all, err := local.HGetAll(ctx, "fallback:"+name+":dead").Result()
 	if err != nil {
 		return nil, fmt.Errorf("reading the dead letters: %w", err)
 	}
