@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,6 +93,7 @@ type work struct {
 	redo     int64   // letters to be sent again
 	apart    bool    // commands of different keys are not merged: the primary has not taken such a one
 	bad      map[badKey]error
+	before   deadlines
 	found    string // a letter that was found to have been sent
 	lost     int    // connections that broke, in a row
 	spent    int64  // commands of links that were closed
@@ -150,9 +152,8 @@ func (w *work) careful(ctx context.Context, do func() (bool, error)) (more bool,
 	case err == nil:
 		w.lost = 0
 		return more, nil
-	case errors.Is(err, errChanged):
-	case errors.As(err, &queue):
-		w.end() // its transaction is spoilt
+	case errors.Is(err, errChanged), errors.Is(err, errArmed), errors.As(err, &queue):
+		w.end() // its transaction is spoilt, and the next one may have begun
 	case errors.As(err, &reply), errors.Is(err, errStop), errors.Is(err, ErrBudget), ctx.Err() != nil, w.lost == lostRetries:
 		w.end()
 		return false, err
@@ -203,15 +204,22 @@ func (w *work) approach(ctx context.Context) (pos position, finger string, err e
 			return pos, "", err
 		}
 	}
+	if w.link != nil && w.link.broken {
+		w.end()
+	}
 	if w.link == nil {
 		w.link = newLink(w.drain, w.record.ID)
 	}
-	if pos, finger, err = w.link.watch(ctx); err != nil {
+	pos, finger, fresh, err := w.link.watch(ctx)
+	if err != nil {
 		return pos, "", err
 	}
-	// Only what local says after the position was read may be judged by it.
-	if err = w.look(ctx); err != nil {
-		return pos, "", err
+	// Only what local says after the position was read may be judged by it. Where it was read with the
+	// last EXEC, the settling came after that.
+	if fresh {
+		if err = w.look(ctx); err != nil {
+			return pos, "", err
+		}
 	}
 	finger, err = w.recognise(ctx, finger)
 	return pos, finger, err
@@ -281,7 +289,7 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 	}
 	t := transaction{
 		to: position{id: f.last}, finger: finger, known: w.record.Primary,
-		commands: w.unselected(commands, &dead), reset: f.reset,
+		commands: w.unselected(commands, &dead), reset: f.reset, more: w.full && !f.exact,
 	}
 	if err := w.afford(t.cost()); err != nil {
 		return false, err
@@ -295,6 +303,7 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 		return false, err
 	}
 	t.now = w.now
+	w.read.prefetch(ctx, 2*f.entries)
 	errs, err := w.link.exec(ctx, &t)
 	if err != nil {
 		return false, w.notQueued(t.commands, err)
@@ -303,9 +312,15 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 	if err := w.adopted(ctx, finger); err != nil {
 		return false, err
 	}
+	if t.failed != nil {
+		// A limit that was met within the transaction. Local remembers what the primary does not know.
+		dead.behind = pos.String()
+		refusal = cmp.Or(refusal, w.link.judge("position", t.failed))
+	}
 	if err := w.settle(ctx, f.last, "", &dead); err != nil {
 		return false, err
 	}
+	w.before.learn(f)
 	w.read.drop(f.entries, f.last)
 	w.progress.Entries += n.Entries
 	w.progress.Writes += n.Writes
@@ -329,7 +344,7 @@ func (w *work) left(ctx context.Context) (bool, error) {
 // fold reads as many entries as one transaction may deliver, and counts them.
 func (w *work) fold(ctx context.Context) (f *folder, n Progress, err error) {
 	bounds := w.drain.Batch.orDefault()
-	f = newFolder(w.now, w.drain.home(), bounds, !w.apart)
+	f = newFolder(w.now, w.drain.home(), bounds, !w.apart, w.before)
 	if left := w.options.Budget - w.commands() - 3; w.options.Budget > 0 && left <= int64(bounds.Commands) {
 		f.bounds.Commands, f.exact = int(max(left, 1)), true
 	}
@@ -339,6 +354,7 @@ func (w *work) fold(ctx context.Context) (f *folder, n Progress, err error) {
 			return nil, n, err
 		}
 		w.full = e != nil
+		f.end = e == nil
 		if e == nil || !f.add(e) {
 			return f, n, nil
 		}

@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -127,7 +128,7 @@ func refuseInside(rdb *redis.Client, at int, text string) {
 		}
 		done = true
 		if at < len(cmds) {
-			cmds[at] = redis.NewStatusCmd(nil, "eval", "return redis.error_reply(ARGV[1])", "0", text) //nolint:staticcheck // it is not used
+			cmds[at] = redis.NewStatusCmd(context.Background(), "eval", "return redis.error_reply(ARGV[1])", "0", text)
 		}
 		return nil
 	}})
@@ -394,4 +395,40 @@ func TestATransactionIsNotSplit(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	r.wants("k0", "2", "k49", "2")
+}
+
+func TestATransactionOfWhichThePositionWasRefusedIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write("rpush l a")
+	r.deliver(r.drain())
+	r.write("rpush l b")
+	r.write("rpush m x")
+	d := r.drain()
+	refused := false
+	d.Primary.AddHook(&spy{before: func(_ string, cmds []redis.Cmder) error {
+		if len(cmds) > 2 && !refused {
+			refused = true
+			for _, i := range []int{0, 2} { // the position, and a write
+				cmds[i] = redis.NewStatusCmd(r.ctx, "eval", "return redis.error_reply('ERR max requests limit exceeded')", "0")
+			}
+		}
+		return nil
+	}})
+	if _, err := d.Deliver(r.ctx, journal.Options{}); !errors.Is(err, journal.ErrRefused) {
+		t.Fatal(err)
+	}
+	if p := r.deliver(r.drain()); p.Resent != 1 || p.Again != 0 {
+		t.Errorf("%+v", p)
+	}
+	if got := fmt.Sprint(r.rdb.LRange(r.ctx, "l", 0, -1).Val(), r.rdb.LRange(r.ctx, "m", 0, -1).Val()); got != "[a b] [x]" {
+		t.Errorf("delivered %s", got)
+	}
+	r.letters(0)
+	r.settled()
+	r.write("rpush l c")
+	r.deliver(r.drain())
+	if got := fmt.Sprint(r.rdb.LRange(r.ctx, "l", 0, -1).Val()); got != "[a b c]" {
+		t.Errorf("delivered %s", got)
+	}
 }

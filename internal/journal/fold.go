@@ -3,6 +3,7 @@ package journal
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -17,10 +18,6 @@ func (b Bounds) orDefault() Bounds {
 	return Bounds{cmp.Or(b.Commands, 1000), cmp.Or(b.Bytes, 1<<20), cmp.Or(b.Entries, 50_000)}
 }
 
-// grace is what a key has left that has expired by now and had not when a command that comes after it
-// was written: RENAME finds it, and it goes away all the same.
-const grace = "1000"
-
 // folder turns entries into fewer commands that leave the same state. Single-key commands of one key
 // are folded while nothing else is on that key between; anything else is a barrier, which everything
 // before it precedes. What it gives runs in one transaction, so nobody sees in which order the
@@ -32,6 +29,7 @@ type folder struct {
 	exact  bool // the bounds hold for the last entry as well
 	merge  bool // SETs and UNLINKs of different keys become one command
 
+	before  deadlines // that were delivered before this batch
 	chains  map[place]*chain
 	block   []chain  // from which chains are taken
 	order   []*chain // of this segment
@@ -42,13 +40,19 @@ type folder struct {
 	entries int
 	last    ID // of the entries
 	unread  []*Entry
-	reset   bool // the position has to be set again, for a command may have taken it away
+	walled  bool // nothing is known of what was before
+	end     bool // of the journal: nothing comes after these entries
+
+	tightened []place // keys that were given more time before, and have what is theirs now
+	reset     bool    // the position has to be set again, for a command may have taken it away
 }
 
 type place struct{ db, key string }
 
-func newFolder(now int64, home string, bounds Bounds, merge bool) *folder {
-	return &folder{now: now, home: home, bounds: bounds.orDefault(), merge: merge, chains: make(map[place]*chain)}
+func newFolder(now int64, home string, bounds Bounds, merge bool, before deadlines) *folder {
+	return &folder{
+		now: now, home: home, bounds: bounds.orDefault(), merge: merge, before: before, chains: make(map[place]*chain),
+	}
 }
 
 // commands is how many commands there are so far, or a few more.
@@ -106,7 +110,6 @@ func (f *folder) take(e *Entry, db string, index int, args []string, deadlines [
 	if args[0] == DeadlineName {
 		if len(args) == 2 && len(deadlines) == 1 {
 			f.change(db, args[1], func(c *chain) {
-				c.pass(ms, deadlines[0].Ms, from)
 				if deadlines[0].Ms == 0 {
 					c.kill(from)
 					return
@@ -150,7 +153,9 @@ func (f *folder) take(e *Entry, db string, index int, args []string, deadlines [
 
 // single adds a command of one key. known is the deadline after it: 0 the key was gone, -1 none.
 func (f *folder) single(c *chain, kind Kind, h how, name string, args []string, from source, known int64) {
-	c.pass(int64(from.id.Ms), known, from)
+	if h != howPersist { // it was written down because the key was there
+		c.pass(int64(from.id.Ms), known, from)
+	}
 	switch {
 	case h == howSet && (len(args) == 3 || c.base != asItWas || known > 0 || c.deadline > 0):
 		// KEEPTTL keeps what is known, or nothing if there was none.
@@ -190,6 +195,7 @@ func (f *folder) change(db, key string, do func(*chain)) {
 		}
 		c, f.block = &f.block[0], f.block[1:]
 		c.db, c.key = db, key
+		c.deadline = f.before.known[place{db, key}]
 		f.chains[place{db, key}] = c
 	}
 	if !c.touched {
@@ -209,13 +215,14 @@ func (f *folder) count(c *chain, sign int) {
 }
 
 // barrier adds a command that may look at several keys.
-func (f *folder) barrier(db string, wall bool, args []string, from source, ms int64, deadlines []Deadline) {
-	f.segment(ms)
+func (f *folder) barrier(db string, wall bool, args []string, from source, ms int64, dues []Deadline) {
+	f.segment(ms, false)
 	f.out = append(f.out, command{db: db, args: args, from: from, folds: 1, wall: wall})
 	f.bytes += size(args)
 	if wall {
 		// Whatever was known of deadlines may be otherwise now; and a script can flush.
 		clear(f.chains)
+		f.before, f.walled = deadlines{}, true
 		f.reset = true
 	} else {
 		for _, a := range args[1:] {
@@ -229,7 +236,7 @@ func (f *folder) barrier(db string, wall bool, args []string, from source, ms in
 			db = ""
 		}
 	}
-	for _, d := range deadlines {
+	for _, d := range dues {
 		f.change(db, args[d.Arg], func(c *chain) {
 			if d.Ms == 0 {
 				c.kill(from)
@@ -282,23 +289,24 @@ func (f *folder) flushed(db, name string, args []string, from source) {
 }
 
 // segment ends a segment, before a command that was written at ms.
-func (f *folder) segment(ms int64) {
+func (f *folder) segment(ms int64, end bool) {
 	slices.SortStableFunc(f.order, func(a, b *chain) int { return strings.Compare(a.db, b.db) })
 	for rest := f.order; len(rest) > 0; {
 		n := slices.IndexFunc(rest, func(c *chain) bool { return c.db != rest[0].db })
 		if n < 0 {
 			n = len(rest)
 		}
-		f.database(rest[:n], ms)
+		f.database(rest[:n], ms, grace(f.now, ms, end))
 		rest = rest[n:]
 	}
 	f.order, f.cost, f.bases = f.order[:0], 0, 0
 }
 
 // database gives the commands for the chains of one database.
-func (f *folder) database(chains []*chain, ms int64) {
+func (f *folder) database(chains []*chain, ms, grace int64) {
 	unlink, mset := command{args: []string{"unlink"}, each: 1}, command{args: []string{"mset"}, each: 2}
 	for _, c := range chains {
+		c.loose = false
 		if c.due && c.deadline <= ms {
 			c.kill(c.dueFrom)
 		}
@@ -320,8 +328,8 @@ func (f *folder) database(chains []*chain, ms int64) {
 			if c.base == set && len(c.ops) == 0 {
 				d.args, d.from, d.folds = []string{"set", c.key, strings.Join(c.value, ""), "px"}, c.from, c.folds
 			}
-			if c.deadline <= f.now { // and not when the barrier was written
-				d.args, d.due = append(d.args, grace), 0
+			if c.loose = c.deadline < f.now+grace; c.loose {
+				d.args, d.due = append(d.args, strconv.FormatInt(grace, 10)), 0
 			}
 			f.out = append(f.out, d)
 		}
@@ -361,6 +369,11 @@ func (f *folder) emit(m *command) {
 
 // finish ends the batch and returns its commands.
 func (f *folder) finish() []command {
-	f.segment(f.now)
+	horizon := f.now
+	if !f.end {
+		horizon = min(horizon, int64(f.last.Ms))
+	}
+	f.segment(horizon, f.end)
+	f.tighten(horizon)
 	return f.out
 }

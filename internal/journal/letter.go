@@ -98,9 +98,10 @@ func (l *Letter) mark() string { return fmt.Sprintf("%s#%d", l.ID, l.Tries) }
 
 // letters collects what goes to local with one settle.
 type letters struct {
-	at   time.Time
-	all  []Letter
-	seen map[string]int
+	at     time.Time
+	all    []Letter
+	seen   map[string]int
+	behind string // the position that the primary has still, though the transaction ran
 }
 
 // add makes a letter of a command. Its id is the command's place in the journal; what was merged or
@@ -185,7 +186,8 @@ func (l *Letter) renumber(err error) bool {
 
 // commands returns what is sent for a letter when local's clock says now.
 func (l *Letter) commands(now int64, home string) []command {
-	f := newFolder(now, home, Bounds{}, false)
+	f := newFolder(now, home, Bounds{}, true, deadlines{})
+	f.end = true
 	f.add(&Entry{ID: l.Entry, Kind: KindWrite, DB: l.DB, Commands: [][]string{l.Args}, Deadlines: l.Deadlines})
 	return f.finish()
 }

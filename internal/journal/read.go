@@ -12,8 +12,8 @@ import (
 // How much is read at once, so that local is not held up and memory stays bounded.
 const (
 	firstChunk = 200
-	chunkBytes = 1 << 20
-	mostChunk  = 10_000
+	chunkBytes = 1 << 18
+	mostChunk  = 5_000
 )
 
 // reader reads entries from local in the order of their ids. What is read is not marked: entries never
@@ -28,6 +28,7 @@ type reader struct {
 	entries []Entry
 	count   int
 	ahead   *chunk // is being read
+	full    bool   // the last chunk was: there may be more
 }
 
 // start makes the reader read what comes after an id.
@@ -40,7 +41,7 @@ func (r *reader) start(ctx context.Context, rec *Record, after ID) error {
 		r.entries, r.from = r.entries[n:], after
 		return nil
 	}
-	r.id, r.epoch, r.from, r.cursor, r.entries, r.ahead = rec.ID, rec.Epoch, after, after, nil, nil
+	r.id, r.epoch, r.from, r.cursor, r.entries, r.ahead, r.full = rec.ID, rec.Epoch, after, after, nil, nil, false
 	r.streams = nil
 	if r.count == 0 {
 		r.count = firstChunk
@@ -74,7 +75,7 @@ func (r *reader) next(ctx context.Context, taken int) (*Entry, error) {
 func (r *reader) more(ctx context.Context) (bool, error) {
 	for {
 		c := r.ahead
-		if r.ahead = nil; c == nil {
+		if r.ahead, r.full = nil, false; c == nil {
 			c = r.fetch(ctx)
 		}
 		<-c.done
@@ -93,9 +94,8 @@ func (r *reader) more(ctx context.Context) (bool, error) {
 		r.entries = append(r.entries, c.entries...)
 		r.cursor = c.entries[len(c.entries)-1].ID
 		if len(c.entries) == c.count {
-			// There may be more, which is read while the primary works.
 			r.count = min(mostChunk, max(firstChunk/10, len(c.entries)*chunkBytes/max(c.bytes, 1)))
-			r.ahead = r.fetch(ctx)
+			r.full = true
 		}
 		return true, nil
 	}
@@ -109,6 +109,14 @@ type chunk struct {
 	entries []Entry
 	bytes   int
 	err     error
+}
+
+// prefetch begins to read the next chunk, if less than n entries are at hand and there may be more. It is
+// for when the primary works.
+func (r *reader) prefetch(ctx context.Context, n int) {
+	if r.full && r.ahead == nil && len(r.entries) < n {
+		r.ahead = r.fetch(ctx)
+	}
 }
 
 // fetch begins to read the chunk after the cursor.

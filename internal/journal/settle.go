@@ -82,8 +82,9 @@ func (w *work) heard(reply []any, id string) (bool, error) {
 func (w *work) settle(ctx context.Context, upto ID, floor string, dead *letters) error {
 	s := w.drain.Store
 	spent := w.commands()
-	args := []any{w.record.ID, upto.String(), floor, spent - w.told, Retention.Milliseconds()}
+	args := []any{w.record.ID, upto.String(), floor, spent - w.told, Retention.Milliseconds(), ""}
 	if dead != nil {
+		args[5] = dead.behind
 		for i := range dead.all {
 			l := &dead.all[i]
 			args = append(args, l.ID, l.text(), again(l))
@@ -172,6 +173,9 @@ func (w *work) mend(ctx context.Context, pos position, finger string) (bool, err
 		if err := w.bury(ctx, pos.id); err != nil {
 			return false, err
 		}
+	case w.record.Behind != "" && w.record.Behind == pos.String():
+		// It has not rolled back: it was refused in the middle of the last transaction.
+		to.id = w.record.Floor
 	default:
 		if pos.letter != "" || pos.letters != "" {
 			if err := w.resent(ctx, pos); err != nil {
