@@ -1,5 +1,11 @@
 package journal
 
+import (
+	"context"
+	"strconv"
+	"strings"
+)
+
 // Deadlines and a drain that is behind.
 //
 // A key's deadline may have passed by now, or pass before the drain ends, and yet have been prolonged by a
@@ -28,42 +34,93 @@ func grace(now, horizon int64, end bool) int64 {
 
 // deadlines are those that keys were delivered with, by local's clock. The primary lets a key expire later
 // than local, at least by the time that the delivery took: a write that made the key anew on local must
-// not meet the old one there, and expire with it.
+// not meet the old one there, and expire with it. Local keeps them from one drain to the next, as long as
+// it serves.
 type deadlines struct {
 	known map[place]int64
 	loose map[place]int64 // of keys that were given more time
+	most  int             // when to look for those that do not matter any more
 }
 
-// learn takes over what a batch has left.
-func (d *deadlines) learn(f *folder) {
-	if f.walled {
-		*d = deadlines{} // something ran that may have changed them all
-	}
-	if d.known == nil {
-		d.known, d.loose = make(map[place]int64), make(map[place]int64)
-	}
-	for at, c := range f.chains {
-		if c.deadline > 0 {
-			d.known[at] = c.deadline
-		} else {
-			delete(d.known, at)
+// loosely is what follows a deadline on local whose key was given more time.
+const loosely = "~"
+
+// load reads what the drains before have left on local.
+func (d *deadlines) load(ctx context.Context, s *Store) error {
+	*d = deadlines{known: make(map[place]int64), loose: make(map[place]int64)}
+	for cursor := uint64(0); ; {
+		page, next, err := s.rdb.HScan(ctx, s.deadlines(), cursor, "", 1000).Result()
+		if err != nil {
+			return err
 		}
-		if c.loose {
-			d.loose[at] = c.deadline
-		} else {
-			delete(d.loose, at)
+		for i := 0; i+1 < len(page); i += 2 {
+			db, key, _ := strings.Cut(page[i], "|")
+			text, loose := strings.CutSuffix(page[i+1], loosely)
+			ms, err := strconv.ParseInt(text, 10, 64)
+			if err != nil {
+				continue
+			}
+			at := place{db, key}
+			d.known[at] = ms
+			if loose {
+				d.loose[at] = ms
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return nil
 		}
 	}
-	for _, at := range f.tightened {
+}
+
+// learn takes over what a batch has left, and returns what local has to keep of it: for each key its
+// deadline, "" if none.
+func (d *deadlines) learn(f *folder) (changes []any) {
+	set := func(at place, ms int64, loose bool) {
+		was, known := d.known[at]
+		_, wasLoose := d.loose[at]
+		if ms == was && loose == wasLoose {
+			return
+		}
 		delete(d.loose, at)
+		text := ""
+		switch {
+		case ms == 0 && !known:
+			return
+		case ms == 0:
+			delete(d.known, at)
+		case loose:
+			d.known[at], d.loose[at] = ms, ms
+			text = strconv.FormatInt(ms, 10) + loosely
+		default:
+			d.known[at] = ms
+			text = strconv.FormatInt(ms, 10)
+		}
+		changes = append(changes, at.db+"|"+at.key, text)
 	}
-	if len(d.known) > mostDeadlines {
-		for at, ms := range d.known {
-			if ms < f.now-pastDeadline || len(d.known) > 2*mostDeadlines {
-				delete(d.known, at)
+	if f.walled { // something ran that may have changed them all
+		for at := range d.known {
+			if f.chains[at] == nil {
+				set(at, 0, false)
 			}
 		}
 	}
+	for _, at := range f.tightened {
+		if ms := d.known[at]; f.chains[at] == nil && ms > f.now-pastDeadline {
+			set(at, ms, false)
+		}
+	}
+	for at, c := range f.chains {
+		set(at, c.deadline, c.loose)
+	}
+	if len(d.known) > d.most {
+		for at, ms := range d.known {
+			if _, loose := d.loose[at]; ms < f.now-pastDeadline && !loose || len(d.known) > 2*mostDeadlines {
+				set(at, 0, false)
+			}
+		}
+		d.most = len(d.known) + mostDeadlines/10
+	}
+	return changes
 }
 
 // tighten gives the keys that were given more time the time that they have, or takes them away.
@@ -71,7 +128,7 @@ func (f *folder) tighten(horizon int64) {
 	unlink := map[string]int{} // where the command of a database is
 	tight := func(at place, ms int64) bool {
 		switch {
-		case ms <= horizon:
+		case ms < horizon:
 			i, ok := unlink[at.db]
 			if !ok || len(f.out[i].args) > maxArguments {
 				i = len(f.out)

@@ -82,23 +82,24 @@ const lostRetries = 2
 
 // work is one drain under way. It is used by one goroutine.
 type work struct {
-	drain    *Drain
-	options  Options
-	link     *link
-	read     reader
-	record   *Record // as it was at now
-	now      int64   // local's clock, ms
-	fresh    bool    // the record has been looked at
-	full     bool    // the last batch ended before the journal did, or there was none yet
-	redo     int64   // letters to be sent again
-	apart    bool    // commands of different keys are not merged: the primary has not taken such a one
-	bad      map[badKey]error
-	before   deadlines
-	found    string // a letter that was found to have been sent
-	lost     int    // connections that broke, in a row
-	spent    int64  // commands of links that were closed
-	told     int64  // commands that the record knows of
-	progress Progress
+	drain     *Drain
+	options   Options
+	link      *link
+	read      reader
+	record    *Record // as it was at now
+	now       int64   // local's clock, ms
+	fresh     bool    // the record has been looked at
+	full      bool    // the last batch ended before the journal did, or there was none yet
+	redo      int64   // letters to be sent again
+	apart     bool    // commands of different keys are not merged: the primary has not taken such a one
+	bad       map[badKey]error
+	before    deadlines
+	delivered ID     // what the last batch set the position to
+	found     string // a letter that was found to have been sent
+	lost      int    // connections that broke, in a row
+	spent     int64  // commands of links that were closed
+	told      int64  // commands that the record knows of
+	progress  Progress
 }
 
 // badKey is a command that the primary does not queue.
@@ -269,6 +270,11 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 	if err := w.read.start(ctx, w.record, pos.id); err != nil {
 		return false, err
 	}
+	if w.before.known == nil || pos.id != w.delivered { // or another drain knows more
+		if err := w.before.load(ctx, w.drain.Store); err != nil {
+			return false, err
+		}
+	}
 	f, n, err := w.fold(ctx)
 	if err != nil || f.entries == 0 {
 		return false, err
@@ -317,10 +323,11 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 		dead.behind = pos.String()
 		refusal = cmp.Or(refusal, w.link.judge("position", t.failed))
 	}
+	dead.deadlines = w.before.learn(f)
 	if err := w.settle(ctx, f.last, "", &dead); err != nil {
 		return false, err
 	}
-	w.before.learn(f)
+	w.delivered = f.last
 	w.read.drop(f.entries, f.last)
 	w.progress.Entries += n.Entries
 	w.progress.Writes += n.Writes

@@ -228,6 +228,7 @@ func (f *folder) barrier(db string, wall bool, args []string, from source, ms in
 		for _, a := range args[1:] {
 			if c := f.chains[place{db, a}]; c != nil {
 				c.expire(0, from)
+				c.loose = false
 			}
 		}
 	}
@@ -307,7 +308,7 @@ func (f *folder) database(chains []*chain, ms, grace int64) {
 	unlink, mset := command{args: []string{"unlink"}, each: 1}, command{args: []string{"mset"}, each: 2}
 	for _, c := range chains {
 		c.loose = false
-		if c.due && c.deadline <= ms {
+		if c.due && c.deadline < ms { // it is there until its last millisecond is over
 			c.kill(c.dueFrom)
 		}
 		switch {

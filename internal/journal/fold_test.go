@@ -76,8 +76,10 @@ func TestFolding(t *testing.T) {
 		{"KEEPTTL of what is not", []string{"incr b", "set a 2 KEEPTTL"}, []string{"incrby b 1", "set a 2 KEEPTTL"}},
 		{"renamed while it lived", []string{"set a 1@900", "rename a b@0"}, []string{"set a 1 px 10949", "rename a b", "unlink a"}},
 		{"expired before the barrier", []string{"set a 1@501", "incr c", "rename c b"}, []string{"unlink a", "incrby c 1", "rename c b"}},
-		{"a barrier that carries the deadline", []string{"set a 1@15000", "sunionstore a b c", "sadd a x"}, []string{"set a 1 px 5000", "sunionstore a b c", "sadd a x"}},
-		{"moved", []string{"set a 1@15000", "move a 1@15000"}, []string{"set a 1 px 5000", "move a 1", "1:pexpire a 5000"}},
+		{"a barrier that carries the deadline", []string{"set a 1@15000", "sunionstore a b c", "sadd a x"}, []string{"set a 1 px 10949", "sunionstore a b c", "sadd a x"}},
+		{"loose before a barrier, and tight at the end", []string{"set a 1@15000", "incr b", "rename b c"}, []string{"set a 1 px 10949", "incrby b 1", "rename b c", "pexpire a 5000"}},
+		{"loose before a barrier, and gone at the end", []string{"set a 1@900", "incr b", "rename b c"}, []string{"set a 1 px 10949", "incrby b 1", "rename b c", "unlink a"}},
+		{"moved", []string{"set a 1@15000", "move a 1@15000"}, []string{"set a 1 px 10949", "move a 1", "1:pexpire a 5000"}},
 		{"restored", []string{"incr a", "restore a 0 x REPLACE", "persist a"}, []string{"restore a 0 x REPLACE", "persist a"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

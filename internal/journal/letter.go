@@ -98,10 +98,11 @@ func (l *Letter) mark() string { return fmt.Sprintf("%s#%d", l.ID, l.Tries) }
 
 // letters collects what goes to local with one settle.
 type letters struct {
-	at     time.Time
-	all    []Letter
-	seen   map[string]int
-	behind string // the position that the primary has still, though the transaction ran
+	at        time.Time
+	all       []Letter
+	seen      map[string]int
+	deadlines []any  // that changed with the batch
+	behind    string // the position that the primary has still, though the transaction ran
 }
 
 // add makes a letter of a command. Its id is the command's place in the journal; what was merged or

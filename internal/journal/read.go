@@ -74,8 +74,8 @@ func (r *reader) next(ctx context.Context, taken int) (*Entry, error) {
 // more reads a chunk, and reports false at the end of the journal.
 func (r *reader) more(ctx context.Context) (bool, error) {
 	for {
-		c := r.ahead
-		if r.ahead, r.full = nil, false; c == nil {
+		c, early := r.ahead, r.ahead != nil
+		if r.ahead, r.full = nil, false; !early {
 			c = r.fetch(ctx)
 		}
 		<-c.done
@@ -86,7 +86,8 @@ func (r *reader) more(ctx context.Context) (bool, error) {
 			r.streams = r.streams[1:]
 		}
 		if len(c.entries) == 0 {
-			if len(r.streams) == 1 && c.stream == r.streams[0] {
+			// What was read ahead tells nothing of the end: by it a deadline may pass for good.
+			if len(r.streams) == 1 && c.stream == r.streams[0] && !early {
 				return false, nil
 			}
 			continue

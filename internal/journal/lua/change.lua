@@ -1,4 +1,4 @@
--- Changes the record, if its epoch is the one given. KEYS: state, fence, journal, kept, full.
+-- Changes the record, if its epoch is the one given. KEYS: state, fence, journal, kept, full, deadlines, redo.
 -- ARGV: id, epoch, what, channel, by, reason, cause, kind, limit, usage, pin ('=' as it is).
 -- Answers 1 if it did, local's time, and the record that holds then.
 local state, fence, journal = KEYS[1], KEYS[2], KEYS[3]
@@ -38,6 +38,8 @@ if what == 'trip' then
   if redis.call('EXISTS', journal) == 0 then
     redis.call('XADD', journal, text(first), 'o|||', '')
   end
+  -- The primary has served since: what was known of its keys is not so any more, and what it refused is old.
+  redis.call('DEL', KEYS[6], KEYS[7])
   set('spent', '0')
   set('pace', '0')
 elseif what == 'shut' then
