@@ -94,6 +94,7 @@ type work struct {
 	apart     bool    // commands of different keys are not merged: the primary has not taken such a one
 	bad       map[badKey]error
 	before    deadlines
+	chains    chains
 	delivered ID     // what the last batch set the position to
 	found     string // a letter that was found to have been sent
 	lost      int    // connections that broke, in a row
@@ -351,7 +352,7 @@ func (w *work) left(ctx context.Context) (bool, error) {
 // fold reads as many entries as one transaction may deliver, and counts them.
 func (w *work) fold(ctx context.Context) (f *folder, n Progress, err error) {
 	bounds := w.drain.Batch.orDefault()
-	f = newFolder(w.now, w.drain.home(), bounds, !w.apart, w.before)
+	f = newFolder(w.now, w.drain.home(), bounds, !w.apart, w.before, &w.chains)
 	if left := w.options.Budget - w.commands() - 3; w.options.Budget > 0 && left <= int64(bounds.Commands) {
 		f.bounds.Commands, f.exact = int(max(left, 1)), true
 	}

@@ -4,7 +4,7 @@ import "strings"
 
 // Fold returns the commands that entries become when local's clock says now.
 func Fold(now int64, entries []Entry) []string {
-	f := newFolder(now, "0", Bounds{Commands: 1 << 30, Bytes: 1 << 30, Entries: 1 << 30}, true, deadlines{})
+	f := newFolder(now, "0", Bounds{Commands: 1 << 30, Bytes: 1 << 30, Entries: 1 << 30}, true, deadlines{}, &chains{})
 	f.end = true
 	for i := range entries {
 		f.add(&entries[i])

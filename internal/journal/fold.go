@@ -29,9 +29,9 @@ type folder struct {
 	exact  bool // the bounds hold for the last entry as well
 	merge  bool // SETs and UNLINKs of different keys become one command
 
+	store   *chains
 	before  deadlines // that were delivered before this batch
 	chains  map[place]*chain
-	block   []chain  // from which chains are taken
 	order   []*chain // of this segment
 	out     []command
 	bases   int // keys of this segment that were set or are gone
@@ -49,10 +49,41 @@ type folder struct {
 
 type place struct{ db, key string }
 
-func newFolder(now int64, home string, bounds Bounds, merge bool, before deadlines) *folder {
+func newFolder(now int64, home string, bounds Bounds, merge bool, before deadlines, store *chains) *folder {
+	store.reset()
 	return &folder{
-		now: now, home: home, bounds: bounds.orDefault(), merge: merge, before: before, chains: make(map[place]*chain),
+		now: now, home: home, bounds: bounds.orDefault(), merge: merge, before: before,
+		store: store, chains: store.byPlace, out: store.out[:0],
 	}
+}
+
+// chains is the memory of one batch, which the next one uses again.
+type chains struct {
+	byPlace map[place]*chain
+	blocks  [][]chain
+	taken   int
+	out     []command
+}
+
+const chainBlock = 128
+
+func (s *chains) reset() {
+	if s.byPlace == nil || s.taken > 16*chainBlock*chainBlock {
+		*s = chains{byPlace: make(map[place]*chain)}
+	}
+	clear(s.byPlace)
+	s.taken = 0
+}
+
+func (s *chains) chain() *chain {
+	i := s.taken / chainBlock
+	if i == len(s.blocks) {
+		s.blocks = append(s.blocks, make([]chain, chainBlock))
+	}
+	c := &s.blocks[i][s.taken%chainBlock]
+	*c = chain{}
+	s.taken++
+	return c
 }
 
 // commands is how many commands there are so far, or a few more.
@@ -190,10 +221,7 @@ func (f *folder) single(c *chain, kind Kind, h how, name string, args []string, 
 func (f *folder) change(db, key string, do func(*chain)) {
 	c := f.chains[place{db, key}]
 	if c == nil {
-		if len(f.block) == 0 {
-			f.block = make([]chain, 64)
-		}
-		c, f.block = &f.block[0], f.block[1:]
+		c = f.store.chain()
 		c.db, c.key = db, key
 		c.deadline = f.before.known[place{db, key}]
 		f.chains[place{db, key}] = c
@@ -376,5 +404,6 @@ func (f *folder) finish() []command {
 	}
 	f.segment(horizon, f.end)
 	f.tighten(horizon)
+	f.store.out = f.out
 	return f.out
 }

@@ -187,7 +187,7 @@ func (l *Letter) renumber(err error) bool {
 
 // commands returns what is sent for a letter when local's clock says now.
 func (l *Letter) commands(now int64, home string) []command {
-	f := newFolder(now, home, Bounds{}, true, deadlines{})
+	f := newFolder(now, home, Bounds{}, true, deadlines{}, &chains{})
 	f.end = true
 	f.add(&Entry{ID: l.Entry, Kind: KindWrite, DB: l.DB, Commands: [][]string{l.Args}, Deadlines: l.Deadlines})
 	return f.finish()

@@ -92,7 +92,11 @@ func (r *reader) more(ctx context.Context) (bool, error) {
 			}
 			continue
 		}
-		r.entries = append(r.entries, c.entries...)
+		if len(r.entries) == 0 {
+			r.entries = c.entries
+		} else {
+			r.entries = append(r.entries, c.entries...)
+		}
 		r.cursor = c.entries[len(c.entries)-1].ID
 		if len(c.entries) == c.count {
 			r.count = min(mostChunk, max(firstChunk/10, len(c.entries)*chunkBytes/max(c.bytes, 1)))

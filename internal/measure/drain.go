@@ -109,7 +109,7 @@ func drained(b *bench) error {
 					return err
 				}
 				begin := time.Now()
-				for from := 0; from < n; from += depth {
+				for from := 0; from < n; from += 1000 {
 					pipe := g.primary.Pipeline()
 					for j := range 1000 {
 						pipe.Incr(ctx, key(from+j))
