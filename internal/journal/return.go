@@ -21,8 +21,8 @@ var (
 	ErrHeld = errors.New("redis fallback: another process drains the journal")
 	// ErrLate is about a journal that could not be delivered while it was shut: it is open again.
 	ErrLate = errors.New("redis fallback: the rest of the journal was not delivered in time")
-	// ErrHeldLocal is about a service that an operator holds on local.
-	ErrHeldLocal = errors.New("redis fallback: an operator holds the service on local")
+	// ErrPinned is about a service that an operator holds on local.
+	ErrPinned = errors.New("redis fallback: an operator holds the service on local")
 )
 
 // tooLate is how often the journal may be opened by others while it is being delivered.
@@ -36,7 +36,7 @@ const undoTime = time.Second
 // that holds then. A journal that nothing was written to costs the primary not one command.
 //
 // With an error local serves as before, and what was delivered stays delivered. The error is that of
-// Deliver, ErrHeld, ErrLate or ErrHeldLocal.
+// Deliver, ErrHeld, ErrLate or ErrPinned.
 //
 // While the journal is shut writers wait, and a primary that hangs then must not keep them: its client
 // wants ContextTimeoutEnabled, or a read time-out of ClosingTime or less.
@@ -101,7 +101,7 @@ func (r *returning) round(ctx context.Context) (View, bool, error) {
 	case rec.Serving == Primary:
 		return View{Record: rec, Now: time.UnixMilli(r.now)}, true, nil
 	case rec.Pin == Local:
-		return View{}, false, ErrHeldLocal
+		return View{}, false, ErrPinned
 	case rec.Serving == Local:
 		_, _, err := r.change(ctx, Shut)
 		return View{}, false, err
