@@ -19,17 +19,22 @@ const (
 	// pastDeadline is how long ago, in milliseconds, a deadline does not matter any more.
 	pastDeadline = 60_000
 	// leastGrace and mostGrace are what a key has left at least, in milliseconds, that may be prolonged
-	// yet: at the end of the journal, and far from it.
+	// yet: at the end of the journal, and far from it. partGrace is that of a drain that will not reach
+	// the end: who knows when the next one comes.
 	leastGrace = 1000
 	mostGrace  = 600_000
+	partGrace  = 24 * 3600 * 1000
 )
 
 // grace is the least that a key has left when the entries reach up to horizon.
-func grace(now, horizon int64, end bool) int64 {
-	if end {
+func (f *folder) grace(horizon int64, end bool) int64 {
+	switch {
+	case f.part:
+		return partGrace
+	case end:
 		return leastGrace
 	}
-	return min(10*leastGrace+max(now-horizon, 0)/10, mostGrace)
+	return min(10*leastGrace+max(f.now-horizon, 0)/10, mostGrace)
 }
 
 // deadlines are those that keys were delivered with, by local's clock. The primary lets a key expire later
@@ -136,10 +141,13 @@ func (f *folder) tighten(horizon int64) {
 				f.out = append(f.out, command{db: at.db, args: []string{"unlink"}, from: source{id: f.last}})
 			}
 			f.out[i].args = append(f.out[i].args, at.key)
-		case f.end && ms > f.now+leastGrace && len(f.out) < f.bounds.Commands:
-			f.out = append(f.out, command{db: at.db, args: []string{"pexpire", at.key}, due: ms, from: source{id: f.last}})
-		default:
+		case !f.mayTighten(ms):
 			return false
+		case len(f.out) >= f.bounds.Commands:
+			f.crowded = true
+			return false
+		default:
+			f.out = append(f.out, command{db: at.db, args: []string{"pexpire", at.key}, due: ms, from: source{id: f.last}})
 		}
 		f.tightened = append(f.tightened, at)
 		return true
@@ -154,4 +162,9 @@ func (f *folder) tighten(horizon int64) {
 			tight(at, ms)
 		}
 	}
+}
+
+// mayTighten reports a deadline that was given more time, and can be made good now.
+func (f *folder) mayTighten(ms int64) bool {
+	return f.end && !f.part && !f.shut && ms > f.now+leastGrace
 }

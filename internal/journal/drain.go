@@ -35,7 +35,9 @@ type Drain struct {
 
 // Options are for one Deliver or Return. The zero value is a drain without limits.
 type Options struct {
-	// Budget is how many commands may be sent to the primary; 0 any number.
+	// Budget is how many commands may be sent to the primary; 0 any number. Where the journal costs more,
+	// keys that are to expire are given more time on the primary, until a later drain reaches the end:
+	// local may prolong them meanwhile.
 	Budget int64
 	// Reason is written to the record by a Return.
 	Reason string
@@ -64,12 +66,25 @@ func (d *Drain) home() string { return strconv.Itoa(d.Primary.Options().DB) }
 func (d *Drain) Deliver(ctx context.Context, o Options) (Progress, error) {
 	w := d.begin(o)
 	defer w.end()
+	if err := w.plan(ctx); err != nil {
+		return w.progress, err
+	}
 	for {
 		more, err := w.step(ctx)
 		if err != nil || !more {
 			return w.progress, err
 		}
 	}
+}
+
+// plan looks whether the budget will be enough.
+func (w *work) plan(ctx context.Context) error {
+	if w.options.Budget <= 0 {
+		return nil
+	}
+	e, err := w.drain.Estimate(ctx)
+	w.part = err == nil && e.Commands > w.options.Budget
+	return err
 }
 
 func (d *Drain) begin(o Options) *work {
@@ -92,6 +107,8 @@ type work struct {
 	full      bool    // the last batch ended before the journal did, or there was none yet
 	redo      int64   // letters to be sent again
 	apart     bool    // commands of different keys are not merged: the primary has not taken such a one
+	part      bool    // it is not expected to reach the end
+	crowded   bool    // deadlines are to be made good yet
 	bad       map[badKey]error
 	before    deadlines
 	chains    chains
@@ -262,8 +279,28 @@ func (w *work) idle(ctx context.Context) (bool, error) {
 				return false, err
 			}
 		}
-		return e == nil, nil
+		if e != nil {
+			return false, nil
+		}
+		loose, err := w.loose(ctx)
+		return !loose, err
 	}
+}
+
+// loose reports whether there are deadlines to be made good, now that the journal is at its end.
+func (w *work) loose(ctx context.Context) (bool, error) {
+	if w.part || w.record.Serving == Closing {
+		return false, nil
+	}
+	if err := w.before.load(ctx, w.drain.Store); err != nil {
+		return false, err
+	}
+	for _, ms := range w.before.loose {
+		if ms < w.now || ms > w.now+leastGrace {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // batch delivers the entries after the position.
@@ -277,36 +314,42 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 		}
 	}
 	f, n, err := w.fold(ctx)
-	if err != nil || f.entries == 0 {
+	if err != nil {
 		return false, err
 	}
+	upto := cmp.Or(f.last, pos.id)
 	commands, dead := w.sort(f.finish())
+	w.crowded = f.crowded
+	w.full = w.full || f.crowded
+	if f.entries == 0 && len(commands) == 0 {
+		return false, nil
+	}
 	for _, e := range f.unread {
 		dead.add(Letter{Kind: LetterError, Entry: e.ID, DB: e.DB, Args: e.Commands[0], Error: e.bad.Error(), Folded: 1})
 	}
-	if n.Entries == 0 { // markers
-		if err := w.settle(ctx, f.last, "", nil); err != nil {
+	if n.Entries == 0 && len(commands) == 0 { // markers
+		if err := w.settle(ctx, upto, "", nil); err != nil {
 			return false, err
 		}
-		w.read.drop(f.entries, f.last)
+		w.read.drop(f.entries, upto)
 		return w.left(ctx)
 	}
 	if err := w.link.selects(ctx, commands); err != nil {
 		return false, err
 	}
 	t := transaction{
-		to: position{id: f.last}, finger: finger, known: w.record.Primary,
+		to: position{id: upto}, finger: finger, known: w.record.Primary,
 		commands: w.unselected(commands, &dead), reset: f.reset, more: w.full && !f.exact,
 	}
 	if err := w.afford(t.cost()); err != nil {
 		return false, err
 	}
-	upto := f.last
+	doubt := upto
 	if Mutate.NoDoubt {
-		upto = ID{}
+		doubt = ID{}
 	}
 	read := w.record
-	if err := w.mark(ctx, read, upto); err != nil {
+	if err := w.mark(ctx, read, doubt); err != nil {
 		return false, err
 	}
 	t.now = w.now
@@ -325,11 +368,11 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 		refusal = cmp.Or(refusal, w.link.judge("position", t.failed))
 	}
 	dead.deadlines = w.before.learn(f)
-	if err := w.settle(ctx, f.last, "", &dead); err != nil {
+	if err := w.settle(ctx, upto, "", &dead); err != nil {
 		return false, err
 	}
-	w.delivered = f.last
-	w.read.drop(f.entries, f.last)
+	w.delivered = upto
+	w.read.drop(f.entries, upto)
 	w.progress.Entries += n.Entries
 	w.progress.Writes += n.Writes
 	w.progress.Again += n.Again
@@ -342,7 +385,7 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 
 // left reports whether there is more to deliver, without asking the primary.
 func (w *work) left(ctx context.Context) (bool, error) {
-	if w.redo > 0 || w.record.Epoch != w.read.epoch {
+	if w.redo > 0 || w.record.Epoch != w.read.epoch || w.crowded {
 		return true, nil
 	}
 	e, err := w.read.next(ctx, 0)
@@ -353,6 +396,7 @@ func (w *work) left(ctx context.Context) (bool, error) {
 func (w *work) fold(ctx context.Context) (f *folder, n Progress, err error) {
 	bounds := w.drain.Batch.orDefault()
 	f = newFolder(w.now, w.drain.home(), bounds, !w.apart, w.before, &w.chains)
+	f.part, f.shut = w.part, w.record.Serving == Closing
 	if left := w.options.Budget - w.commands() - 3; w.options.Budget > 0 && left <= int64(bounds.Commands) {
 		f.bounds.Commands, f.exact = int(max(left, 1)), true
 	}

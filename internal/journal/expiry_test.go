@@ -1,11 +1,14 @@
 package journal_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis-fallback/fallback/internal/journal"
 )
 
 // asWritten runs a write on local, and writes its entry as the product does: with the deadline that the
@@ -108,4 +111,78 @@ func TestKeysExpireAsOnLocal(t *testing.T) {
 		}
 	}
 	r.letters(0)
+}
+
+func TestWhatADrainInPartsDeliversOutlivesItsDeadline(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	at := func(after time.Duration) journal.Deadline {
+		return journal.Deadline{Arg: 1, Ms: r.now() + after.Milliseconds()}
+	}
+	r.write("hset session user 7", at(40*time.Millisecond))
+	r.write("set other v", at(time.Minute))
+	r.write("set short v", at(time.Millisecond))
+	for i := range 60 {
+		r.write(fmt.Sprint("incr n", i))
+	}
+	p, err := r.drain().Deliver(r.ctx, journal.Options{Budget: 30})
+	if !errors.Is(err, journal.ErrBudget) || p.Entries == 0 {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	for _, key := range []string{"session", "other", "short"} {
+		if left := r.rdb.PTTL(r.ctx, key).Val(); left < time.Hour {
+			t.Errorf("%s has %v left after a part", key, left)
+		}
+	}
+	// Local prolongs the session before it expires there, and writes to it long after that.
+	long := at(10 * time.Minute)
+	e := &journal.Entry{ID: journal.ID{Ms: r.last.Ms, Seq: r.last.Seq + 1}, Kind: journal.KindWrite}
+	e.Commands, e.Deadlines = [][]string{{journal.DeadlineName, "session"}}, []journal.Deadline{long}
+	r.entry(e)
+	for r.now() <= int64(r.last.Ms)+50 {
+		time.Sleep(time.Millisecond)
+	}
+	r.write("hset session seen now", long)
+	r.deliver(r.drain())
+	if got := fmt.Sprint(r.rdb.HGetAll(r.ctx, "session").Val()); got != "map[seen:now user:7]" {
+		t.Errorf("the session is %s", got)
+	}
+	for key, most := range map[string]time.Duration{"session": 10 * time.Minute, "other": time.Minute} {
+		if left := r.rdb.PTTL(r.ctx, key).Val(); left > most || left < most/2 {
+			t.Errorf("%s has %v left at the end, want %v", key, left, most)
+		}
+	}
+	r.wants("short", "")
+	r.letters(0)
+	r.settled()
+}
+
+func TestDeadlinesAreMadeGoodThoughNothingElseIsLeft(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	at := r.now() + 60_000
+	for i := range 30 {
+		r.write(fmt.Sprint("set k", i, " v"), journal.Deadline{Arg: 1, Ms: at})
+	}
+	_, err := r.drain().Deliver(r.ctx, journal.Options{Budget: 25})
+	if !errors.Is(err, journal.ErrBudget) {
+		t.Fatal(err)
+	}
+	e, err := r.drain().Estimate(r.ctx)
+	r.check(err)
+	// The rest, by one that would have no part in it.
+	d := r.drain()
+	d.Batch.Commands = 10
+	r.deliver(d)
+	v, err := d.Return(r.ctx, journal.Options{})
+	r.check(err)
+	if v.Record.Serving != journal.Primary || e.Entries == 0 {
+		t.Errorf("%+v, %+v", v.Record, e)
+	}
+	for i := range 30 {
+		if left := r.rdb.PTTL(r.ctx, fmt.Sprint("k", i)).Val(); left <= 0 || left > time.Minute {
+			t.Errorf("k%d has %v left", i, left)
+		}
+	}
+	r.settled()
 }

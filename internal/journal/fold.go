@@ -42,6 +42,9 @@ type folder struct {
 	unread  []*Entry
 	walled  bool // nothing is known of what was before
 	end     bool // of the journal: nothing comes after these entries
+	part    bool // the drain is not to reach the end
+	shut    bool // writers wait: nothing is made good that can be left
+	crowded bool // there was no room to make all deadlines good
 
 	tightened []place // keys that were given more time before, and have what is theirs now
 	reset     bool    // the position has to be set again, for a command may have taken it away
@@ -325,7 +328,7 @@ func (f *folder) segment(ms int64, end bool) {
 		if n < 0 {
 			n = len(rest)
 		}
-		f.database(rest[:n], ms, grace(f.now, ms, end))
+		f.database(rest[:n], ms, f.grace(ms, end))
 		rest = rest[n:]
 	}
 	f.order, f.cost, f.bases = f.order[:0], 0, 0

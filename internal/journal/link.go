@@ -343,5 +343,6 @@ func (d *Drain) refuses(err error) bool {
 			return true
 		}
 	}
-	return d.Refused != nil && d.Refused(replyError(text))
+	// NOPERM is about one command or its keys, whatever it is elsewhere: the others go on.
+	return d.Refused != nil && !strings.HasPrefix(text, "NOPERM ") && d.Refused(replyError(text))
 }

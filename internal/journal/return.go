@@ -33,7 +33,7 @@ const undoTime = time.Second
 
 // Return gives the service back to the primary: it delivers the journal while local serves, shuts it once
 // what is left fits in one transaction, delivers that, and makes the primary serve. It returns the record
-// that holds then. A journal that nothing was written to costs the primary not one command.
+// that holds then, also with an error, if it has seen one. A journal that nothing was written to costs the primary not one command.
 //
 // With an error local serves as before, and what was delivered stays delivered. The error is that of
 // Deliver, ErrHeld, ErrLate or ErrPinned.
@@ -58,11 +58,14 @@ func (d *Drain) Return(ctx context.Context, o Options) (View, error) {
 		}
 		_ = d.Store.Release(ctx, Drainer, d.ID)
 	}()
+	if err := r.plan(ctx); err != nil {
+		return View{}, err
+	}
 	for {
 		v, done, err := r.round(ctx)
 		if err != nil {
 			r.undo(ctx)
-			return View{}, err
+			return r.view(), err
 		}
 		if done {
 			return v, nil
@@ -99,7 +102,7 @@ func (r *returning) round(ctx context.Context) (View, bool, error) {
 	case rec == nil || more && rec.Serving != Closing && r.full:
 		return View{}, false, r.mind(ctx)
 	case rec.Serving == Primary:
-		return View{Record: rec, Now: time.UnixMilli(r.now)}, true, nil
+		return r.view(), true, nil
 	case rec.Pin == Local:
 		return View{}, false, ErrPinned
 	case rec.Serving == Local:
@@ -115,6 +118,13 @@ func (r *returning) round(ctx context.Context) (View, bool, error) {
 		}
 	}
 	return v, done, err
+}
+
+func (r *returning) view() View {
+	if r.record == nil {
+		return View{}
+	}
+	return View{Record: r.record, Now: time.UnixMilli(r.now)}
 }
 
 // hurry is a step that takes no longer than the journal may be shut.
