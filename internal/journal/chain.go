@@ -26,7 +26,7 @@ type chain struct {
 	due      bool  // it has to be sent
 	dueFrom  source
 	touched  bool // in this segment
-	loose    bool // it was given more time
+	loose    slack
 }
 
 type base uint8

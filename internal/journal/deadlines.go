@@ -43,16 +43,22 @@ func (f *folder) grace(horizon int64, end bool) int64 {
 // it serves.
 type deadlines struct {
 	known map[place]int64
-	loose map[place]int64 // of keys that were given more time
+	loose map[place]slack // keys that were given more time
 	most  int             // when to look for those that do not matter any more
 }
 
-// loosely is what follows a deadline on local whose key was given more time.
-const loosely = "~"
+// slack says whether a key was given more time than it has.
+type slack string
+
+const (
+	tight slack = ""
+	brief slack = "~"  // leastGrace
+	ample slack = "~~" // more
+)
 
 // load reads what the drains before have left on local.
 func (d *deadlines) load(ctx context.Context, s *Store) error {
-	*d = deadlines{known: make(map[place]int64), loose: make(map[place]int64)}
+	*d = deadlines{known: make(map[place]int64), loose: make(map[place]slack)}
 	for cursor := uint64(0); ; {
 		page, next, err := s.rdb.HScan(ctx, s.deadlines(), cursor, "", 1000).Result()
 		if err != nil {
@@ -60,15 +66,15 @@ func (d *deadlines) load(ctx context.Context, s *Store) error {
 		}
 		for i := 0; i+1 < len(page); i += 2 {
 			db, key, _ := strings.Cut(page[i], "|")
-			text, loose := strings.CutSuffix(page[i+1], loosely)
+			text := strings.TrimRight(page[i+1], string(brief))
 			ms, err := strconv.ParseInt(text, 10, 64)
 			if err != nil {
 				continue
 			}
 			at := place{db, key}
 			d.known[at] = ms
-			if loose {
-				d.loose[at] = ms
+			if loose := slack(page[i+1][len(text):]); loose != tight {
+				d.loose[at] = loose
 			}
 		}
 		if cursor = next; cursor == 0 {
@@ -80,38 +86,34 @@ func (d *deadlines) load(ctx context.Context, s *Store) error {
 // learn takes over what a batch has left, and returns what local has to keep of it: for each key its
 // deadline, "" if none.
 func (d *deadlines) learn(f *folder) (changes []any) {
-	set := func(at place, ms int64, loose bool) {
-		was, known := d.known[at]
-		_, wasLoose := d.loose[at]
-		if ms == was && loose == wasLoose {
+	set := func(at place, ms int64, loose slack) {
+		if ms == d.known[at] && loose == d.loose[at] {
 			return
 		}
+		delete(d.known, at)
 		delete(d.loose, at)
 		text := ""
-		switch {
-		case ms == 0 && !known:
-			return
-		case ms == 0:
-			delete(d.known, at)
-		case loose:
-			d.known[at], d.loose[at] = ms, ms
-			text = strconv.FormatInt(ms, 10) + loosely
-		default:
+		if ms > 0 {
 			d.known[at] = ms
-			text = strconv.FormatInt(ms, 10)
+			text = strconv.FormatInt(ms, 10) + string(loose)
+			if loose != tight {
+				d.loose[at] = loose
+			}
 		}
 		changes = append(changes, at.db+"|"+at.key, text)
 	}
 	if f.walled { // something ran that may have changed them all
 		for at := range d.known {
 			if f.chains[at] == nil {
-				set(at, 0, false)
+				set(at, 0, tight)
 			}
 		}
 	}
-	for _, at := range f.tightened {
-		if ms := d.known[at]; f.chains[at] == nil && ms > f.now-pastDeadline {
-			set(at, ms, false)
+	for at, loose := range f.tightened {
+		if ms := d.known[at]; ms > f.now-pastDeadline {
+			set(at, ms, loose)
+		} else {
+			set(at, 0, tight)
 		}
 	}
 	for at, c := range f.chains {
@@ -119,8 +121,8 @@ func (d *deadlines) learn(f *folder) (changes []any) {
 	}
 	if len(d.known) > d.most {
 		for at, ms := range d.known {
-			if _, loose := d.loose[at]; ms < f.now-pastDeadline && !loose || len(d.known) > 2*mostDeadlines {
-				set(at, 0, false)
+			if ms < f.now-pastDeadline && d.loose[at] == tight || len(d.known) > 2*mostDeadlines {
+				set(at, 0, tight)
 			}
 		}
 		d.most = len(d.known) + mostDeadlines/10
@@ -131,40 +133,43 @@ func (d *deadlines) learn(f *folder) (changes []any) {
 // tighten gives the keys that were given more time the time that they have, or takes them away.
 func (f *folder) tighten(horizon int64) {
 	unlink := map[string]int{} // where the command of a database is
-	tight := func(at place, ms int64) bool {
+	from := source{id: f.last}
+	mend := func(at place, ms int64, loose slack) slack {
 		switch {
+		case loose == tight:
+			return tight
 		case ms < horizon:
 			i, ok := unlink[at.db]
 			if !ok || len(f.out[i].args) > maxArguments {
 				i = len(f.out)
 				unlink[at.db] = i
-				f.out = append(f.out, command{db: at.db, args: []string{"unlink"}, from: source{id: f.last}})
+				f.out = append(f.out, command{db: at.db, args: []string{"unlink"}, from: from})
 			}
 			f.out[i].args = append(f.out[i].args, at.key)
-		case !f.mayTighten(ms):
-			return false
+			return tight
+		case !f.end || f.part || f.shut || loose == brief && ms <= f.now+leastGrace:
+			return loose
 		case len(f.out) >= f.bounds.Commands:
 			f.crowded = true
-			return false
-		default:
-			f.out = append(f.out, command{db: at.db, args: []string{"pexpire", at.key}, due: ms, from: source{id: f.last}})
+			return loose
 		}
-		f.tightened = append(f.tightened, at)
-		return true
+		c := command{db: at.db, args: []string{"pexpire", at.key}, due: ms, from: from}
+		if loose = tight; ms <= f.now+leastGrace {
+			// It may be prolonged by a write that is under way.
+			c.args, c.due, loose = append(c.args, strconv.Itoa(leastGrace)), 0, brief
+		}
+		f.out = append(f.out, c)
+		return loose
 	}
 	for at, c := range f.chains {
-		if c.loose && tight(at, c.deadline) {
-			c.loose = false
-		}
+		c.loose = mend(at, c.deadline, c.loose)
 	}
-	for at, ms := range f.before.loose {
+	f.tightened = make(map[place]slack)
+	for at, loose := range f.before.loose {
 		if f.chains[at] == nil {
-			tight(at, ms)
+			if now := mend(at, f.before.known[at], loose); now != loose {
+				f.tightened[at] = now
+			}
 		}
 	}
-}
-
-// mayTighten reports a deadline that was given more time, and can be made good now.
-func (f *folder) mayTighten(ms int64) bool {
-	return f.end && !f.part && !f.shut && ms > f.now+leastGrace
 }

@@ -32,7 +32,11 @@ else
   entry = args
 end
 local deadlines = ''
-if name ~= 'del' and name ~= 'persist' then
+if name == 'rename' then
+  local at = redis.call('PEXPIRETIME', ARGV[3])
+  if at > 0 then deadlines = '0.2=' .. string.format('%.0f', at) end
+  if at == -2 then deadlines = '0.2=0' end
+elseif name ~= 'del' and name ~= 'persist' then
   local at = redis.call('PEXPIRETIME', key)
   if at > 0 then deadlines = '0.1=' .. string.format('%.0f', at) end
   if at == -2 and (name == 'set' or name == 'pexpire') then deadlines = '0.1=0' end
@@ -55,7 +59,7 @@ func TestKeysExpireAsOnLocal(t *testing.T) {
 		for range 60 {
 			k := fmt.Sprint(rnd.IntN(4), "-", round)
 			var line string
-			switch rnd.IntN(12) {
+			switch rnd.IntN(13) {
 			case 0, 1:
 				line = "incr n" + k
 			case 2:
@@ -72,6 +76,8 @@ func TestKeysExpireAsOnLocal(t *testing.T) {
 				line = "del n" + k
 			case 11:
 				line = fmt.Sprintf("pexpire l%s 60000", k)
+			case 12:
+				line = fmt.Sprintf("rename l%s l%d-%d", k, rnd.IntN(4), round)
 			}
 			var args []any
 			for word := range strings.FieldsSeq(line) {

@@ -19,3 +19,9 @@ func Fold(now int64, entries []Entry) []string {
 	}
 	return all
 }
+
+// ParseRange returns how many entries a reply of XRANGE holds.
+func ParseRange(raw string) (int, error) {
+	entries, err := parseRange(raw)
+	return len(entries), err
+}

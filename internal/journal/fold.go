@@ -45,8 +45,8 @@ type folder struct {
 	shut    bool // writers wait: nothing is made good that can be left
 	crowded bool // there was no room to make all deadlines good
 
-	tightened []place // keys that were given more time before, and have what is theirs now
-	reset     bool    // the position has to be set again, for a command may have taken it away
+	tightened map[place]slack // keys that were given more time before, and what they have now
+	reset     bool            // the position has to be set again, for a command may have taken it away
 }
 
 type place struct{ db, key string }
@@ -219,15 +219,20 @@ func (f *folder) single(c *chain, kind Kind, h how, name string, args []string, 
 	}
 }
 
-// change changes the chain of a key.
-func (f *folder) change(db, key string, do func(*chain)) {
-	c := f.chains[place{db, key}]
+// chain returns the chain of a key.
+func (f *folder) chain(at place) *chain {
+	c := f.chains[at]
 	if c == nil {
 		c = f.store.chain()
-		c.db, c.key = db, key
-		c.deadline = f.before.known[place{db, key}]
-		f.chains[place{db, key}] = c
+		c.db, c.key, c.deadline = at.db, at.key, f.before.known[at]
+		f.chains[at] = c
 	}
+	return c
+}
+
+// change changes the chain of a key.
+func (f *folder) change(db, key string, do func(*chain)) {
+	c := f.chain(place{db, key})
 	if !c.touched {
 		c.touched = true
 		f.order = append(f.order, c)
@@ -249,17 +254,18 @@ func (f *folder) barrier(db string, wall bool, args []string, from source, ms in
 	f.segment(ms, false)
 	f.out = append(f.out, command{db: db, args: args, from: from, folds: 1, wall: wall})
 	f.bytes += size(args)
-	if wall {
-		// Whatever was known of deadlines may be otherwise now; and a script can flush.
+	name := strings.ToLower(args[0])
+	f.reset = f.reset || wall // a script can flush
+	if name == "swapdb" {
 		clear(f.chains)
 		f.before, f.walled = deadlines{}, true
-		f.reset = true
-	} else {
-		for _, a := range args[1:] {
-			if c := f.chains[place{db, a}]; c != nil {
-				c.expire(0, from)
-				c.loose = false
-			}
+	}
+	for _, key := range written(name, args, wall) {
+		// What is known of its deadline may be otherwise now.
+		if at := (place{db, key}); f.chains[at] != nil || f.before.known[at] != 0 {
+			c := f.chain(at)
+			c.expire(0, from)
+			c.loose = tight
 		}
 	}
 	if other, ok := elsewhere(args); ok {
@@ -276,6 +282,24 @@ func (f *folder) barrier(db string, wall bool, args []string, from source, ms in
 			c.expire(d.Ms, from)
 		})
 	}
+}
+
+// written returns the keys that a barrier may write to. Of a command that is not known, and of a script,
+// that is whatever it names: what a script does to keys that it was not given nobody can follow.
+func written(name string, args []string, wall bool) []string {
+	switch {
+	case wall:
+		return args[1:]
+	case len(args) < 3:
+		return nil
+	}
+	switch name {
+	case "rename", "renamenx", "smove", "lmove", "rpoplpush":
+		return args[1:3]
+	case "copy", "bitop":
+		return args[2:3]
+	}
+	return args[1:2]
 }
 
 // elsewhere returns the database that a command writes to, if it names one.

@@ -194,12 +194,12 @@ func (p *replyParser) count(kind byte) (int, bool) {
 	}
 	n, err := strconv.Atoi(line[1:])
 	p.rest = rest
-	return n, err == nil && n >= 0
+	return n, err == nil && n >= 0 && n <= len(rest) // nothing has fewer bytes than items
 }
 
 func (p *replyParser) text() (string, bool) {
 	n, ok := p.count('$')
-	if !ok || n+2 > len(p.rest) {
+	if !ok || n > len(p.rest)-2 {
 		return "", false
 	}
 	s := p.rest[:n]

@@ -24,7 +24,7 @@ func (f *folder) segment(ms int64, end bool) {
 func (f *folder) database(chains []*chain, ms, grace int64) {
 	unlink, mset := command{args: []string{"unlink"}, each: 1}, command{args: []string{"mset"}, each: 2}
 	for _, c := range chains {
-		c.loose = false
+		c.loose = tight
 		if c.due && c.deadline < ms { // it is there until its last millisecond is over
 			c.kill(c.dueFrom)
 		}
@@ -46,7 +46,10 @@ func (f *folder) database(chains []*chain, ms, grace int64) {
 			if c.base == set && len(c.ops) == 0 {
 				d.args, d.from, d.folds = []string{"set", c.key, strings.Join(c.value, ""), "px"}, c.from, c.folds
 			}
-			if c.loose = c.deadline < f.now+grace; c.loose {
+			if c.deadline < f.now+grace {
+				if c.loose = brief; grace > leastGrace {
+					c.loose = ample
+				}
 				d.args, d.due = append(d.args, strconv.FormatInt(grace, 10)), 0
 			}
 			f.out = append(f.out, d)

@@ -212,8 +212,8 @@ func (w *work) loose(ctx context.Context) (bool, error) {
 	if err := w.before.load(ctx, w.drain.Store); err != nil {
 		return false, err
 	}
-	for _, ms := range w.before.loose {
-		if ms < w.now || ms > w.now+leastGrace {
+	for _, loose := range w.before.loose {
+		if loose == ample { // others are gone by themselves soon
 			return true, nil
 		}
 	}
