@@ -234,3 +234,58 @@ func TestATransactionOfWhichThePositionWasRefusedIsNotRepeated(t *testing.T) {
 		t.Errorf("delivered %s", got)
 	}
 }
+
+func TestARefusalOfAnyCommandOfABatch(t *testing.T) {
+	t.Parallel()
+	lines := []string{"rpush a 1", "3:rpush b 2", "set c 3", "rename c d", "rpush a 4", "xadd x 1-1 f v", "append c 5"}
+	for _, inside := range []bool{false, true} {
+		for at := range 14 {
+			t.Run(fmt.Sprint(inside, at), func(t *testing.T) {
+				t.Parallel()
+				r := newRig(t)
+				for _, line := range lines {
+					r.write(line)
+				}
+				d := r.drain()
+				hit := false
+				refusal := limit("ERR max requests limit exceeded")
+				d.Primary.AddHook(&spy{
+					before: func(_ string, cmds []redis.Cmder) error {
+						if inside && !hit && len(cmds) > 3 && at < len(cmds) && cmds[at].Name() != "select" {
+							hit = true
+							cmds[at] = redis.NewStatusCmd(r.ctx, "eval", "return redis.error_reply(ARGV[1])", "0", refusal.Error())
+						}
+						return nil
+					},
+					after: func(_ string, cmds []redis.Cmder, _ error) error {
+						if !inside && !hit && len(cmds) > 3 && at < len(cmds) {
+							hit = true
+							cmds[at].SetErr(refusal)
+						}
+						return nil
+					},
+				})
+				_, err := d.Deliver(r.ctx, journal.Options{})
+				if hit != errors.Is(err, journal.ErrRefused) {
+					t.Fatalf("hit %v: %v", hit, err)
+				}
+				if hit && !inside && r.rdb.Exists(r.ctx, "a", "c", "d", "x").Val() != 0 {
+					t.Error("a part of it ran")
+				}
+				r.deliver(r.drain())
+				dead, err := r.store.Letters(r.ctx, 0)
+				r.check(err)
+				a, b := r.rdb.LRange(r.ctx, "a", 0, -1).Val(), r.client(r.primary, 3).LRange(r.ctx, "b", 0, -1).Val()
+				if len(a) != 2 || len(b) != 1 || r.rdb.XLen(r.ctx, "x").Val() != 1 {
+					t.Errorf("delivered %v, %v", a, b)
+				}
+				// Inside, what the primary took behind what it refused came first, and a RENAME of what
+				// was not there yet is an error, which is told.
+				if c := r.rdb.Get(r.ctx, "c").Val(); !inside && (fmt.Sprint(a) != "[1 4]" || c != "5" || len(dead) > 0) {
+					t.Errorf("delivered %v, %s; %+v", a, c, dead)
+				}
+				r.settled()
+			})
+		}
+	}
+}

@@ -25,7 +25,7 @@ var (
 	ErrPinned = errors.New("redis fallback: an operator holds the service on local")
 )
 
-// tooLate is how often the journal may be opened by others while it is being delivered.
+// tooLate is how often others may change the record first.
 const tooLate = 2
 
 // undoTime bounds the undoing of a return whose context may be over.
@@ -106,18 +106,23 @@ func (r *returning) round(ctx context.Context) (View, bool, error) {
 	case rec.Pin == Local:
 		return View{}, false, ErrPinned
 	case rec.Serving == Local:
-		_, _, err := r.change(ctx, Shut)
-		return View{}, false, err
+		_, done, err := r.change(ctx, Shut)
+		return View{}, false, r.tooLate(done, err)
 	case more:
 		return View{}, false, nil
 	}
 	v, done, err := r.change(ctx, Finish)
+	return v, done, r.tooLate(done, err)
+}
+
+// tooLate ends a return whose changes come too late again and again: the record is another one each time.
+func (r *returning) tooLate(done bool, err error) error {
 	if err == nil && !done {
 		if r.late++; r.late > tooLate {
-			err = ErrLate
+			return ErrLate
 		}
 	}
-	return v, done, err
+	return err
 }
 
 func (r *returning) view() View {
