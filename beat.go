@@ -31,6 +31,7 @@ func (s *share) beat(ctx context.Context) error {
 		s.failed(err)
 		return err
 	}
+	s.h.localSeen.Store(time.Now().UnixNano())
 	if was := s.fleet.Swap(f); f.Full && (was == nil || !was.Full) {
 		s.h.cfg.logger.LogAttrs(context.Background(), slog.LevelError,
 			"redis fallback: the journal is full; writes are refused until the primary has taken some of it",

@@ -124,7 +124,11 @@ func (s *share) later(err error, wait time.Duration) {
 // written since.
 func (s *share) mayDrift() bool {
 	wait := s.h.cfg.journal.Patience
-	return wait > 0 && time.Since(time.Unix(0, s.h.localSeen.Load())) > wait
+	seen := time.Unix(0, s.h.localSeen.Load())
+	if e := s.h.era.Load(); e.since.After(seen) {
+		seen = e.since
+	}
+	return wait > 0 && time.Since(seen) > wait
 }
 
 // drift goes on with the primary, in this process.
