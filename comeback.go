@@ -128,8 +128,9 @@ func (s *share) later(err error, wait time.Duration) {
 // mayDrift reports whether this process may go on with the primary although local, which holds the
 // record, is gone.
 func (s *share) mayDrift() bool {
-	f := s.fleet.Load()
-	if f != nil && f.Oldest == (journal.ID{}) && s.noted.Load() == s.seenNoted.Load() {
+	f, rec := s.fleet.Load(), s.h.era.Load().rec
+	empty := f != nil && f.Oldest == (journal.ID{}) || f == nil && rec != nil && rec.By == s.self.ID
+	if empty && s.noted.Load() == s.seenNoted.Load() {
 		return true
 	}
 	last := s.h.localSeen.Load()
