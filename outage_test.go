@@ -243,7 +243,11 @@ func TestBothServersDown(t *testing.T) {
 	for _, written := range []bool{false, true} {
 		t.Run(fmt.Sprintf("written %v", written), func(t *testing.T) {
 			t.Parallel()
-			p := newPair(t, fallback.WithLocalCheck(20*time.Millisecond))
+			patience := time.Duration(0) // a minute
+			if !written {
+				patience = 50 * time.Millisecond
+			}
+			p := newPair(t, fallback.WithLocalCheck(20*time.Millisecond), fallback.WithJournal(fallback.JournalConfig{Patience: patience}))
 			bothDown(t, p, written)
 		})
 	}
@@ -303,7 +307,8 @@ func bothDown(t *testing.T, p *pair, written bool) {
 		}
 		return
 	}
-	// With nothing else to serve, the primary is looked at out of turn.
+	// With nothing else to serve, the primary is looked at out of turn, and when local has been away for
+	// long enough it serves.
 	eventually(t, "the early return", func() bool {
 		_ = p.rdb.Incr(ctx, "n").Err()
 		_ = p.h.Probe(ctx)
