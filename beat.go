@@ -50,7 +50,7 @@ func (s *share) startBeat() {
 	}
 	h := s.h
 	h.mu.Lock()
-	s.scheduleBeatLocked(s.pace())
+	s.scheduleBeatLocked(0) // beside the call that waits
 	h.mu.Unlock()
 	s.listen()
 }
@@ -59,6 +59,7 @@ func (s *share) startBeat() {
 func (s *share) pace() time.Duration {
 	e := s.h.era.Load()
 	switch {
+	case s.off.Load() != nil:
 	case e.closing:
 		return journal.ClosingTime
 	case e.serving == Local:
@@ -93,13 +94,11 @@ func (s *share) scheduleBeatLocked(wait time.Duration) {
 		if h == nil || h.down.Load() {
 			return
 		}
-		s := h.journal()
-		if s == nil {
+		if h.cluster.Load() {
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), beatTimeout)
-		_ = s.beat(ctx)
-		cancel()
+		s := h.share
+		s.round()
 		h.mu.Lock()
 		s.scheduleBeatLocked(s.pace())
 		h.mu.Unlock()

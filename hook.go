@@ -83,6 +83,8 @@ type Hook struct {
 	besides    atomic.Uint64 // the same of a command of a full duplex
 	localGone  atomic.Bool   // and that was logged
 
+	journalless atomic.Bool // it was logged that there will be no journal
+
 	trips, returns, refused, withheld, lost atomic.Int64
 	cut                                     atomic.Int64 // subscriptions whose connection to the primary ended
 	sessions                                atomic.Int64 // connections of local that a Watch or a Conn holds

@@ -35,6 +35,7 @@ type share struct {
 	fleet   atomic.Pointer[journal.Fleet]
 	coming  chan struct{} // holds one while a return is under way
 	beats   atomic.Bool   // the beat goes on
+	fit     atomic.Pointer[fitness]
 	replies reread.Reader
 
 	fenced, noted, turnedAway, returnsFailed atomic.Int64
@@ -116,6 +117,11 @@ func (s *share) first() {
 		return
 	}
 	if s.looked.Load() {
+		return
+	}
+	if why := s.shared(); why != "" {
+		s.turnOff(why)
+		s.looked.Store(true)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), firstLook)
