@@ -23,7 +23,6 @@ func (s *share) beat(ctx context.Context) error {
 	if e.rec != nil {
 		self.Epoch = e.rec.Epoch
 	}
-	noted := s.noted.Load()
 	f, err := s.store.Tick(ctx, &self, journal.Limits{Entries: s.h.cfg.journal.Entries, Bytes: s.h.cfg.journal.Bytes})
 	if errors.Is(err, journal.ErrGone) {
 		return s.read(ctx)
@@ -32,12 +31,12 @@ func (s *share) beat(ctx context.Context) error {
 		s.failed(err)
 		return err
 	}
+	s.h.localSeen.Store(time.Now().UnixNano())
 	if was := s.fleet.Swap(f); f.Full && (was == nil || !was.Full) {
 		s.h.cfg.logger.LogAttrs(context.Background(), slog.LevelError,
 			"redis fallback: the journal is full; writes are refused until the primary has taken some of it",
 			slog.Int64("entries", f.Entries), slog.Int64("bytes", f.Bytes))
 	}
-	s.seenNoted.Store(noted)
 	s.learn(f.Record, nil)
 	s.open.Store(true)
 	return nil

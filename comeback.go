@@ -11,12 +11,6 @@ import (
 	"github.com/redis-fallback/fallback/internal/journal"
 )
 
-// drifting is how long a local that holds undelivered writes may be gone, while the primary is well,
-// before a process goes on with the primary alone. What local holds is delivered when it is back, which
-// is late: it may take the place of something newer. Sooner, that would trade order for a restart of
-// local that takes seconds.
-const drifting = time.Minute
-
 // comeBack brings the service back to the primary: the journal is delivered while local still answers,
 // then shut, its last entries delivered, and the primary serves, for all processes at once. It reports
 // whether it did.
@@ -126,14 +120,15 @@ func (s *share) later(err error, wait time.Duration) {
 }
 
 // mayDrift reports whether this process may go on with the primary although local, which holds the
-// record, is gone.
+// record, is gone. That its last beat saw nothing undelivered is no reason to: another process may have
+// written since.
 func (s *share) mayDrift() bool {
-	f := s.fleet.Load()
-	if f != nil && f.Oldest == (journal.ID{}) && s.noted.Load() == s.seenNoted.Load() {
-		return true
+	wait := s.h.cfg.journal.Patience
+	seen := time.Unix(0, s.h.localSeen.Load())
+	if e := s.h.era.Load(); e.since.After(seen) {
+		seen = e.since
 	}
-	last := s.h.localSeen.Load()
-	return time.Since(time.Unix(0, last)) > drifting
+	return wait > 0 && time.Since(seen) > wait
 }
 
 // drift goes on with the primary, in this process.

@@ -81,8 +81,8 @@ func (h *Hook) journaledBatch(ctx context.Context, e *era, b *batch, part []redi
 		h.backup.answered(done)
 		e.rememberAll(part[:done])
 		if v != Answered && v != Cancelled {
-			for _, cmd := range part[done:] {
-				cmd.SetErr(err)
+			for _, cmd := range part[done:] { // none of it was sent, or all of it was lost
+				cmd.SetErr(worst)
 			}
 			h.bothFailed(e, b, part, plainLocal(worst))
 			return firstErr(b.cmds)

@@ -1,6 +1,10 @@
 package fallback
 
-import "github.com/redis-fallback/fallback/internal/journal"
+import (
+	"time"
+
+	"github.com/redis-fallback/fallback/internal/journal"
+)
 
 // JournalConfig holds the numbers of the journal: what local acknowledges while it serves, kept there
 // until the primary has it. 0 is the default, -1 turns off.
@@ -15,6 +19,11 @@ type JournalConfig struct {
 	// Budget is how many commands a return may cost the primary. Default a tenth of the limit that
 	// the primary's refusal named, -1 no bound. A journal that costs more waits for Drain.
 	Budget int64
+	// Patience is how long local, which holds the journal and the record of who serves, may be gone
+	// while the primary is well, before a process goes on with the primary alone. What local holds is
+	// delivered when it is back, which is late: it may take the place of something newer. Sooner, a
+	// restart of local that takes seconds would cost the order of writes. Default 1 min, -1 never.
+	Patience time.Duration
 }
 
 const (
@@ -35,6 +44,10 @@ func (j JournalConfig) withDefaults() JournalConfig {
 	}
 	or(&j.Entries, defaultEntries)
 	or(&j.Bytes, defaultBytes)
+	if j.Patience == 0 {
+		j.Patience = time.Minute
+	}
+	j.Patience = max(j.Patience, 0)
 	return j
 }
 

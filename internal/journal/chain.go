@@ -26,6 +26,7 @@ type chain struct {
 	due      bool  // it has to be sent
 	dueFrom  source
 	touched  bool // in this segment
+	loose    slack
 }
 
 type base uint8
@@ -63,8 +64,9 @@ func (c *chain) put(value string, from source) {
 // pass lets the deadline pass if the key was gone when a command was written at ms. known is the
 // deadline that this command has recorded.
 func (c *chain) pass(ms, known int64, from source) {
-	// An id may be ahead of the clock. A key that still has this deadline was there.
-	if c.deadline > 0 && ms >= c.deadline && known != c.deadline {
+	// An id may be ahead of the clock. A key that still has this deadline was there, and it is there until
+	// its last millisecond is over.
+	if c.deadline > 0 && ms > c.deadline && known != c.deadline {
 		c.kill(from)
 	}
 }

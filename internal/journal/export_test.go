@@ -4,7 +4,8 @@ import "strings"
 
 // Fold returns the commands that entries become when local's clock says now.
 func Fold(now int64, entries []Entry) []string {
-	f := newFolder(now, "0", Bounds{Commands: 1 << 30, Bytes: 1 << 30, Entries: 1 << 30}, true)
+	f := newFolder(now, "0", Bounds{Commands: 1 << 30, Bytes: 1 << 30, Entries: 1 << 30}, true, deadlines{}, &chains{})
+	f.end = true
 	for i := range entries {
 		f.add(&entries[i])
 	}
@@ -17,4 +18,10 @@ func Fold(now int64, entries []Entry) []string {
 		all = append(all, line)
 	}
 	return all
+}
+
+// ParseRange returns how many entries a reply of XRANGE holds.
+func ParseRange(raw string) (int, error) {
+	entries, err := parseRange(raw)
+	return len(entries), err
 }

@@ -17,10 +17,6 @@ func (b Bounds) orDefault() Bounds {
 	return Bounds{cmp.Or(b.Commands, 1000), cmp.Or(b.Bytes, 1<<20), cmp.Or(b.Entries, 50_000)}
 }
 
-// grace is what a key has left that has expired by now and had not when a command that comes after it
-// was written: RENAME finds it, and it goes away all the same.
-const grace = "1000"
-
 // folder turns entries into fewer commands that leave the same state. Single-key commands of one key
 // are folded while nothing else is on that key between; anything else is a barrier, which everything
 // before it precedes. What it gives runs in one transaction, so nobody sees in which order the
@@ -32,8 +28,9 @@ type folder struct {
 	exact  bool // the bounds hold for the last entry as well
 	merge  bool // SETs and UNLINKs of different keys become one command
 
+	store   *chains
+	before  deadlines // that were delivered before this batch
 	chains  map[place]*chain
-	block   []chain  // from which chains are taken
 	order   []*chain // of this segment
 	out     []command
 	bases   int // keys of this segment that were set or are gone
@@ -42,13 +39,53 @@ type folder struct {
 	entries int
 	last    ID // of the entries
 	unread  []*Entry
-	reset   bool // the position has to be set again, for a command may have taken it away
+	walled  bool // nothing is known of what was before
+	end     bool // of the journal: nothing comes after these entries
+	part    bool // the drain is not to reach the end
+	shut    bool // writers wait: nothing is made good that can be left
+	crowded bool // there was no room to make all deadlines good
+
+	tightened map[place]slack // keys that were given more time before, and what they have now
+	reset     bool            // the position has to be set again, for a command may have taken it away
 }
 
 type place struct{ db, key string }
 
-func newFolder(now int64, home string, bounds Bounds, merge bool) *folder {
-	return &folder{now: now, home: home, bounds: bounds.orDefault(), merge: merge, chains: make(map[place]*chain)}
+func newFolder(now int64, home string, bounds Bounds, merge bool, before deadlines, store *chains) *folder {
+	store.reset()
+	return &folder{
+		now: now, home: home, bounds: bounds.orDefault(), merge: merge, before: before,
+		store: store, chains: store.byPlace, out: store.out[:0],
+	}
+}
+
+// chains is the memory of one batch, which the next one uses again.
+type chains struct {
+	byPlace map[place]*chain
+	blocks  [][]chain
+	taken   int
+	out     []command
+}
+
+const chainBlock = 128
+
+func (s *chains) reset() {
+	if s.byPlace == nil || s.taken > 16*chainBlock*chainBlock {
+		*s = chains{byPlace: make(map[place]*chain)}
+	}
+	clear(s.byPlace)
+	s.taken = 0
+}
+
+func (s *chains) chain() *chain {
+	i := s.taken / chainBlock
+	if i == len(s.blocks) {
+		s.blocks = append(s.blocks, make([]chain, chainBlock))
+	}
+	c := &s.blocks[i][s.taken%chainBlock]
+	*c = chain{}
+	s.taken++
+	return c
 }
 
 // commands is how many commands there are so far, or a few more.
@@ -106,7 +143,6 @@ func (f *folder) take(e *Entry, db string, index int, args []string, deadlines [
 	if args[0] == DeadlineName {
 		if len(args) == 2 && len(deadlines) == 1 {
 			f.change(db, args[1], func(c *chain) {
-				c.pass(ms, deadlines[0].Ms, from)
 				if deadlines[0].Ms == 0 {
 					c.kill(from)
 					return
@@ -150,7 +186,9 @@ func (f *folder) take(e *Entry, db string, index int, args []string, deadlines [
 
 // single adds a command of one key. known is the deadline after it: 0 the key was gone, -1 none.
 func (f *folder) single(c *chain, kind Kind, h how, name string, args []string, from source, known int64) {
-	c.pass(int64(from.id.Ms), known, from)
+	if h != howPersist { // it was written down because the key was there
+		c.pass(int64(from.id.Ms), known, from)
+	}
 	switch {
 	case h == howSet && (len(args) == 3 || c.base != asItWas || known > 0 || c.deadline > 0):
 		// KEEPTTL keeps what is known, or nothing if there was none.
@@ -181,17 +219,20 @@ func (f *folder) single(c *chain, kind Kind, h how, name string, args []string, 
 	}
 }
 
+// chain returns the chain of a key.
+func (f *folder) chain(at place) *chain {
+	c := f.chains[at]
+	if c == nil {
+		c = f.store.chain()
+		c.db, c.key, c.deadline = at.db, at.key, f.before.known[at]
+		f.chains[at] = c
+	}
+	return c
+}
+
 // change changes the chain of a key.
 func (f *folder) change(db, key string, do func(*chain)) {
-	c := f.chains[place{db, key}]
-	if c == nil {
-		if len(f.block) == 0 {
-			f.block = make([]chain, 64)
-		}
-		c, f.block = &f.block[0], f.block[1:]
-		c.db, c.key = db, key
-		f.chains[place{db, key}] = c
-	}
+	c := f.chain(place{db, key})
 	if !c.touched {
 		c.touched = true
 		f.order = append(f.order, c)
@@ -209,19 +250,22 @@ func (f *folder) count(c *chain, sign int) {
 }
 
 // barrier adds a command that may look at several keys.
-func (f *folder) barrier(db string, wall bool, args []string, from source, ms int64, deadlines []Deadline) {
-	f.segment(ms)
+func (f *folder) barrier(db string, wall bool, args []string, from source, ms int64, dues []Deadline) {
+	f.segment(ms, false)
 	f.out = append(f.out, command{db: db, args: args, from: from, folds: 1, wall: wall})
 	f.bytes += size(args)
-	if wall {
-		// Whatever was known of deadlines may be otherwise now; and a script can flush.
+	name := strings.ToLower(args[0])
+	f.reset = f.reset || wall // a script can flush
+	if name == "swapdb" {
 		clear(f.chains)
-		f.reset = true
-	} else {
-		for _, a := range args[1:] {
-			if c := f.chains[place{db, a}]; c != nil {
-				c.expire(0, from)
-			}
+		f.before, f.walled = deadlines{}, true
+	}
+	for _, key := range written(name, args, wall) {
+		// What is known of its deadline may be otherwise now.
+		if at := (place{db, key}); f.chains[at] != nil || f.before.known[at] != 0 {
+			c := f.chain(at)
+			c.expire(0, from)
+			c.loose = tight
 		}
 	}
 	if other, ok := elsewhere(args); ok {
@@ -229,7 +273,7 @@ func (f *folder) barrier(db string, wall bool, args []string, from source, ms in
 			db = ""
 		}
 	}
-	for _, d := range deadlines {
+	for _, d := range dues {
 		f.change(db, args[d.Arg], func(c *chain) {
 			if d.Ms == 0 {
 				c.kill(from)
@@ -238,6 +282,24 @@ func (f *folder) barrier(db string, wall bool, args []string, from source, ms in
 			c.expire(d.Ms, from)
 		})
 	}
+}
+
+// written returns the keys that a barrier may write to. Of a command that is not known, and of a script,
+// that is whatever it names: what a script does to keys that it was not given nobody can follow.
+func written(name string, args []string, wall bool) []string {
+	switch {
+	case wall:
+		return args[1:]
+	case len(args) < 3:
+		return nil
+	}
+	switch name {
+	case "rename", "renamenx", "smove", "lmove", "rpoplpush":
+		return args[1:3]
+	case "copy", "bitop":
+		return args[2:3]
+	}
+	return args[1:2]
 }
 
 // elsewhere returns the database that a command writes to, if it names one.
@@ -279,88 +341,4 @@ func (f *folder) flushed(db, name string, args []string, from source) {
 	f.out = append(f.out[:i], slices.DeleteFunc(f.out[i:], func(c command) bool { return hit(c.db) })...)
 	f.out = append(f.out, command{db: db, args: args, from: from, folds: 1})
 	f.reset = f.reset || all || db == ""
-}
-
-// segment ends a segment, before a command that was written at ms.
-func (f *folder) segment(ms int64) {
-	slices.SortStableFunc(f.order, func(a, b *chain) int { return strings.Compare(a.db, b.db) })
-	for rest := f.order; len(rest) > 0; {
-		n := slices.IndexFunc(rest, func(c *chain) bool { return c.db != rest[0].db })
-		if n < 0 {
-			n = len(rest)
-		}
-		f.database(rest[:n], ms)
-		rest = rest[n:]
-	}
-	f.order, f.cost, f.bases = f.order[:0], 0, 0
-}
-
-// database gives the commands for the chains of one database.
-func (f *folder) database(chains []*chain, ms int64) {
-	unlink, mset := command{args: []string{"unlink"}, each: 1}, command{args: []string{"mset"}, each: 2}
-	for _, c := range chains {
-		if c.due && c.deadline <= ms {
-			c.kill(c.dueFrom)
-		}
-		switch {
-		case c.base == gone:
-			f.merged(&unlink, c, c.key)
-		case c.base == set && (len(c.ops) > 0 || !c.due):
-			f.merged(&mset, c, c.key, strings.Join(c.value, ""))
-		}
-	}
-	f.emit(&unlink)
-	f.emit(&mset)
-	for _, c := range chains {
-		for i := range c.ops {
-			f.out = append(f.out, c.command(&c.ops[i]))
-		}
-		if c.due {
-			d := command{db: c.db, args: []string{"pexpire", c.key}, from: c.dueFrom, folds: 1, due: c.deadline}
-			if c.base == set && len(c.ops) == 0 {
-				d.args, d.from, d.folds = []string{"set", c.key, strings.Join(c.value, ""), "px"}, c.from, c.folds
-			}
-			if c.deadline <= f.now { // and not when the barrier was written
-				d.args, d.due = append(d.args, grace), 0
-			}
-			f.out = append(f.out, d)
-		}
-		c.base, c.value, c.folds, c.ops, c.fields, c.due, c.touched = asItWas, nil, 0, nil, nil, false, false
-	}
-}
-
-// merged adds the beginning of a chain to that of others.
-func (f *folder) merged(m *command, c *chain, args ...string) {
-	if len(m.args) == 1 {
-		m.db, m.from = c.db, c.from
-	}
-	m.args = append(m.args, args...)
-	m.folds += c.folds
-	if !f.merge || len(m.args) > maxArguments {
-		f.emit(m)
-	}
-}
-
-func (f *folder) emit(m *command) {
-	if len(m.args) == 1 {
-		return
-	}
-	one := *m
-	if len(m.args) == 1+m.each {
-		one.each = 0
-		if m.each == 2 {
-			one.args[0] = "set"
-		}
-	}
-	f.out = append(f.out, one)
-	*m = command{args: []string{m.args[0]}, each: m.each}
-	if m.each == 2 {
-		m.args[0] = "mset"
-	}
-}
-
-// finish ends the batch and returns its commands.
-func (f *folder) finish() []command {
-	f.segment(f.now)
-	return f.out
 }

@@ -37,7 +37,7 @@ func entries(ms uint64, lines ...string) []journal.Entry {
 
 func TestFolding(t *testing.T) {
 	t.Parallel()
-	const now = 1000
+	const now = 10_000
 	for _, c := range []struct {
 		name string
 		in   []string // written at 500, 501, …
@@ -63,21 +63,23 @@ func TestFolding(t *testing.T) {
 		{"flushed", []string{"incr a", "1:incr a", "rename a b", "flushdb", "incr c"}, []string{"1:incrby a 1", "flushdb", "incrby c 1"}},
 		{"all flushed", []string{"incr a", "1:incr a", "rename a b", "1:flushall", "incr c"}, []string{"1:flushall", "incrby c 1"}},
 		{"flushed behind a script", []string{"incr a", "eval x 0", "incr a", "flushdb"}, []string{"incrby a 1", "eval x 0", "flushdb"}},
-		{"expires", []string{"set a 1@1500", "incr b@1500", "!deadline c@1500"}, []string{"set a 1 px 500", "incrby b 1", "pexpire b 500", "pexpire c 500"}},
+		{"expires", []string{"set a 1@15000", "incr b@15000", "!deadline c@15000"}, []string{"set a 1 px 5000", "incrby b 1", "pexpire b 5000", "pexpire c 5000"}},
 		{"expired", []string{"set a 1@900", "hset b f v@1000", "!deadline c@0", "set d 1@0"}, []string{"unlink a b c d"}},
-		{"a value that changed after its deadline was set", []string{"set a 1@1500", "append a 2@1500"}, []string{"set a 12 px 500"}},
-		{"expired and made again", []string{"hset s a 1@501", "hset s b 2"}, []string{"unlink s", "hset s b 2"}},
-		{"not expired: it has its deadline still", []string{"hset s a 1@1500", "hset s b 2@1500"}, []string{"hset s a 1 b 2", "pexpire s 500"}},
-		{"persisted", []string{"hset s a 1@1500", "persist s", "hset s b 2"}, []string{"hset s a 1", "persist s", "hset s b 2"}},
-		{"persisted, and nobody told", []string{"hset s a 1@1500", "hset s b 2"}, []string{"hset s a 1 b 2"}},
-		{"a new value clears the deadline", []string{"!deadline a@1500", "set a 1"}, []string{"set a 1"}},
-		{"deleted with its deadline", []string{"set a 1@1500", "del a", "rpush a x"}, []string{"unlink a", "rpush a x"}},
-		{"KEEPTTL of what is known", []string{"set a 1@1500", "set a 2 keepttl@1500"}, []string{"set a 2 px 500"}},
+		{"a value that changed after its deadline was set", []string{"set a 1@15000", "append a 2@15000"}, []string{"set a 12 px 5000"}},
+		{"expired and made again", []string{"hset s a 1@500", "hset s b 2"}, []string{"unlink s", "hset s b 2"}},
+		{"not expired: it has its deadline still", []string{"hset s a 1@15000", "hset s b 2@15000"}, []string{"hset s a 1 b 2", "pexpire s 5000"}},
+		{"persisted", []string{"hset s a 1@15000", "persist s", "hset s b 2"}, []string{"hset s a 1", "persist s", "hset s b 2"}},
+		{"persisted, and nobody told", []string{"hset s a 1@15000", "hset s b 2"}, []string{"hset s a 1 b 2"}},
+		{"a new value clears the deadline", []string{"!deadline a@15000", "set a 1"}, []string{"set a 1"}},
+		{"deleted with its deadline", []string{"set a 1@15000", "del a", "rpush a x"}, []string{"unlink a", "rpush a x"}},
+		{"KEEPTTL of what is known", []string{"set a 1@15000", "set a 2 keepttl@15000"}, []string{"set a 2 px 5000"}},
 		{"KEEPTTL of what is not", []string{"incr b", "set a 2 KEEPTTL"}, []string{"incrby b 1", "set a 2 KEEPTTL"}},
-		{"renamed while it lived", []string{"set a 1@900", "rename a b@0"}, []string{"set a 1 px 1000", "rename a b", "unlink a"}},
+		{"renamed while it lived", []string{"set a 1@900", "rename a b@0"}, []string{"set a 1 px 10949", "rename a b", "unlink a"}},
 		{"expired before the barrier", []string{"set a 1@501", "incr c", "rename c b"}, []string{"unlink a", "incrby c 1", "rename c b"}},
-		{"a barrier that carries the deadline", []string{"set a 1@1500", "sunionstore a b c", "sadd a x"}, []string{"set a 1 px 500", "sunionstore a b c", "sadd a x"}},
-		{"moved", []string{"set a 1@1500", "move a 1@1500"}, []string{"set a 1 px 500", "move a 1", "1:pexpire a 500"}},
+		{"a barrier that carries the deadline", []string{"set a 1@15000", "sunionstore a b c", "sadd a x"}, []string{"set a 1 px 10949", "sunionstore a b c", "sadd a x"}},
+		{"loose before a barrier, and tight at the end", []string{"set a 1@15000", "incr b", "rename b c"}, []string{"set a 1 px 10949", "incrby b 1", "rename b c", "pexpire a 5000"}},
+		{"loose before a barrier, and gone at the end", []string{"set a 1@900", "incr b", "rename b c"}, []string{"set a 1 px 10949", "incrby b 1", "rename b c", "unlink a"}},
+		{"moved", []string{"set a 1@15000", "move a 1@15000"}, []string{"set a 1 px 10949", "move a 1", "1:pexpire a 5000"}},
 		{"restored", []string{"incr a", "restore a 0 x REPLACE", "persist a"}, []string{"restore a 0 x REPLACE", "persist a"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

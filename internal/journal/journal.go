@@ -49,6 +49,7 @@ func (s *Store) full() string      { return s.key("full") }
 func (s *Store) stream() string    { return s.key("journal") }
 func (s *Store) kept() string      { return s.key("kept") }
 func (s *Store) dead() string      { return s.key("dead") }
+func (s *Store) deadlines() string { return s.key("deadlines") }
 func (s *Store) redo() string      { return s.key("redo") }
 func (s *Store) processes() string { return s.key("processes") }
 func (s *Store) lease(role Role) string {

@@ -98,9 +98,11 @@ func (l *Letter) mark() string { return fmt.Sprintf("%s#%d", l.ID, l.Tries) }
 
 // letters collects what goes to local with one settle.
 type letters struct {
-	at   time.Time
-	all  []Letter
-	seen map[string]int
+	at        time.Time
+	all       []Letter
+	seen      map[string]int
+	deadlines []any  // that changed with the batch
+	behind    string // the position that the primary has still, though the transaction ran
 }
 
 // add makes a letter of a command. Its id is the command's place in the journal; what was merged or
@@ -160,22 +162,8 @@ func (l *Letter) renumber(err error) bool {
 	if !strings.EqualFold(l.Args[0], "xadd") || !strings.Contains(err.Error(), "is equal or smaller than") {
 		return false
 	}
-	i := 2
-	for i < len(l.Args) {
-		switch strings.ToLower(l.Args[i]) {
-		case "nomkstream", "keepref", "delref", "acked":
-			i++
-			continue
-		case "maxlen", "minid", "limit":
-			if i+1 < len(l.Args) && (l.Args[i+1] == "~" || l.Args[i+1] == "=") {
-				i++
-			}
-			i += 2
-			continue
-		}
-		break
-	}
-	if i >= len(l.Args) || l.Args[i] == "*" {
+	i := idOfAdd(l.Args)
+	if i < 0 {
 		return false
 	}
 	l.Args = slices.Clone(l.Args)
@@ -185,7 +173,8 @@ func (l *Letter) renumber(err error) bool {
 
 // commands returns what is sent for a letter when local's clock says now.
 func (l *Letter) commands(now int64, home string) []command {
-	f := newFolder(now, home, Bounds{}, false)
+	f := newFolder(now, home, Bounds{}, true, deadlines{}, &chains{})
+	f.end = true
 	f.add(&Entry{ID: l.Entry, Kind: KindWrite, DB: l.DB, Commands: [][]string{l.Args}, Deadlines: l.Deadlines})
 	return f.finish()
 }

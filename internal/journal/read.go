@@ -12,8 +12,8 @@ import (
 // How much is read at once, so that local is not held up and memory stays bounded.
 const (
 	firstChunk = 200
-	chunkBytes = 1 << 20
-	mostChunk  = 10_000
+	chunkBytes = 1 << 18
+	mostChunk  = 5_000
 )
 
 // reader reads entries from local in the order of their ids. What is read is not marked: entries never
@@ -28,6 +28,7 @@ type reader struct {
 	entries []Entry
 	count   int
 	ahead   *chunk // is being read
+	full    bool   // the last chunk was: there may be more
 }
 
 // start makes the reader read what comes after an id.
@@ -40,7 +41,7 @@ func (r *reader) start(ctx context.Context, rec *Record, after ID) error {
 		r.entries, r.from = r.entries[n:], after
 		return nil
 	}
-	r.id, r.epoch, r.from, r.cursor, r.entries, r.ahead = rec.ID, rec.Epoch, after, after, nil, nil
+	r.id, r.epoch, r.from, r.cursor, r.entries, r.ahead, r.full = rec.ID, rec.Epoch, after, after, nil, nil, false
 	r.streams = nil
 	if r.count == 0 {
 		r.count = firstChunk
@@ -73,8 +74,8 @@ func (r *reader) next(ctx context.Context, taken int) (*Entry, error) {
 // more reads a chunk, and reports false at the end of the journal.
 func (r *reader) more(ctx context.Context) (bool, error) {
 	for {
-		c := r.ahead
-		if r.ahead = nil; c == nil {
+		c, early := r.ahead, r.ahead != nil
+		if r.ahead, r.full = nil, false; !early {
 			c = r.fetch(ctx)
 		}
 		<-c.done
@@ -85,17 +86,21 @@ func (r *reader) more(ctx context.Context) (bool, error) {
 			r.streams = r.streams[1:]
 		}
 		if len(c.entries) == 0 {
-			if len(r.streams) == 1 && c.stream == r.streams[0] {
+			// What was read ahead tells nothing of the end: by it a deadline may pass for good.
+			if len(r.streams) == 1 && c.stream == r.streams[0] && !early {
 				return false, nil
 			}
 			continue
 		}
-		r.entries = append(r.entries, c.entries...)
+		if len(r.entries) == 0 {
+			r.entries = c.entries
+		} else {
+			r.entries = append(r.entries, c.entries...)
+		}
 		r.cursor = c.entries[len(c.entries)-1].ID
 		if len(c.entries) == c.count {
-			// There may be more, which is read while the primary works.
 			r.count = min(mostChunk, max(firstChunk/10, len(c.entries)*chunkBytes/max(c.bytes, 1)))
-			r.ahead = r.fetch(ctx)
+			r.full = true
 		}
 		return true, nil
 	}
@@ -109,6 +114,14 @@ type chunk struct {
 	entries []Entry
 	bytes   int
 	err     error
+}
+
+// prefetch begins to read the next chunk, if less than n entries are at hand and there may be more. It is
+// for when the primary works.
+func (r *reader) prefetch(ctx context.Context, n int) {
+	if r.full && r.ahead == nil && len(r.entries) < n {
+		r.ahead = r.fetch(ctx)
+	}
 }
 
 // fetch begins to read the chunk after the cursor.
@@ -181,12 +194,12 @@ func (p *replyParser) count(kind byte) (int, bool) {
 	}
 	n, err := strconv.Atoi(line[1:])
 	p.rest = rest
-	return n, err == nil && n >= 0
+	return n, err == nil && n >= 0 && n <= len(rest) // nothing has fewer bytes than items
 }
 
 func (p *replyParser) text() (string, bool) {
 	n, ok := p.count('$')
-	if !ok || n+2 > len(p.rest) {
+	if !ok || n > len(p.rest)-2 {
 		return "", false
 	}
 	s := p.rest[:n]

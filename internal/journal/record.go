@@ -35,6 +35,7 @@ type Record struct {
 	Floor   ID            // up to here the primary has everything
 	Last    ID            // the largest id that was ever given before the open stream
 	Doubt   ID            // up to here batches were begun
+	Behind  string        // the position on the primary, where it is known to be too old
 	Closed  string        // the stream that was shut
 	By      string        // the process that made the change
 	Pace    time.Duration // what a write waits, so that the drain gets ahead
@@ -64,7 +65,7 @@ func parseRecord(reply any) (*Record, error) {
 		ID: m["id"], Primary: m["primary"], Address: m["addr"], Serving: Serving(m["serving"]),
 		Reason: m["reason"], Cause: m["cause"], Kind: m["kind"], Pin: Serving(m["pin"]),
 		Floor: ParseID(m["floor"]), Last: ParseID(m["last"]), Doubt: ParseID(m["doubt"]),
-		Closed: m["closed"], By: m["by"],
+		Behind: m["behind"], Closed: m["closed"], By: m["by"],
 	}
 	r.Epoch, err = strconv.ParseUint(m["epoch"], 10, 64)
 	if err != nil || r.ID == "" || r.Serving != Primary && r.Serving != Local && r.Serving != Closing {

@@ -21,11 +21,11 @@ var (
 	ErrHeld = errors.New("redis fallback: another process drains the journal")
 	// ErrLate is about a journal that could not be delivered while it was shut: it is open again.
 	ErrLate = errors.New("redis fallback: the rest of the journal was not delivered in time")
-	// ErrHeldLocal is about a service that an operator holds on local.
-	ErrHeldLocal = errors.New("redis fallback: an operator holds the service on local")
+	// ErrPinned is about a service that an operator holds on local.
+	ErrPinned = errors.New("redis fallback: an operator holds the service on local")
 )
 
-// tooLate is how often the journal may be opened by others while it is being delivered.
+// tooLate is how often others may change the record first.
 const tooLate = 2
 
 // undoTime bounds the undoing of a return whose context may be over.
@@ -33,10 +33,10 @@ const undoTime = time.Second
 
 // Return gives the service back to the primary: it delivers the journal while local serves, shuts it once
 // what is left fits in one transaction, delivers that, and makes the primary serve. It returns the record
-// that holds then. A journal that nothing was written to costs the primary not one command.
+// that holds then, also with an error, if it has seen one. A journal that nothing was written to costs the primary not one command.
 //
 // With an error local serves as before, and what was delivered stays delivered. The error is that of
-// Deliver, ErrHeld, ErrLate or ErrHeldLocal.
+// Deliver, ErrHeld, ErrLate or ErrPinned.
 //
 // While the journal is shut writers wait, and a primary that hangs then must not keep them: its client
 // wants ContextTimeoutEnabled, or a read time-out of ClosingTime or less.
@@ -58,11 +58,14 @@ func (d *Drain) Return(ctx context.Context, o Options) (View, error) {
 		}
 		_ = d.Store.Release(ctx, Drainer, d.ID)
 	}()
+	if err := r.plan(ctx); err != nil {
+		return View{}, err
+	}
 	for {
 		v, done, err := r.round(ctx)
 		if err != nil {
 			r.undo(ctx)
-			return View{}, err
+			return r.view(), err
 		}
 		if done {
 			return v, nil
@@ -99,22 +102,34 @@ func (r *returning) round(ctx context.Context) (View, bool, error) {
 	case rec == nil || more && rec.Serving != Closing && r.full:
 		return View{}, false, r.mind(ctx)
 	case rec.Serving == Primary:
-		return View{Record: rec, Now: time.UnixMilli(r.now)}, true, nil
+		return r.view(), true, nil
 	case rec.Pin == Local:
-		return View{}, false, ErrHeldLocal
+		return View{}, false, ErrPinned
 	case rec.Serving == Local:
-		_, _, err := r.change(ctx, Shut)
-		return View{}, false, err
+		_, done, err := r.change(ctx, Shut)
+		return View{}, false, r.tooLate(done, err)
 	case more:
 		return View{}, false, nil
 	}
 	v, done, err := r.change(ctx, Finish)
+	return v, done, r.tooLate(done, err)
+}
+
+// tooLate ends a return whose changes come too late again and again: the record is another one each time.
+func (r *returning) tooLate(done bool, err error) error {
 	if err == nil && !done {
 		if r.late++; r.late > tooLate {
-			err = ErrLate
+			return ErrLate
 		}
 	}
-	return v, done, err
+	return err
+}
+
+func (r *returning) view() View {
+	if r.record == nil {
+		return View{}
+	}
+	return View{Record: r.record, Now: time.UnixMilli(r.now)}
 }
 
 // hurry is a step that takes no longer than the journal may be shut.

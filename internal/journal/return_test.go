@@ -169,6 +169,76 @@ func TestAReturnThatIsRefusedIsUndone(t *testing.T) {
 	r.wants("n", "3")
 }
 
+func TestAPrimaryThatHangsWhileTheJournalIsShutKeepsNobody(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write("incr n")
+	d := r.drain()
+	hung := false
+	d.Store.Client().AddHook(&spy{before: func(_ string, cmds []redis.Cmder) error {
+		for _, arg := range cmds[0].Args() {
+			if arg == "shut" && !hung {
+				hung = true
+				r.write("incr n")
+				r.primary.Hang()
+			}
+		}
+		return nil
+	}})
+	if _, err := d.Return(r.ctx, journal.Options{}); !errors.Is(err, journal.ErrLate) {
+		t.Error(err)
+	}
+	if rec := r.record(); rec.Serving != journal.Local || !hung {
+		t.Errorf("%+v", rec)
+	}
+	r.primary.Resume()
+	r.write("incr n")
+	_, err := r.drain().Return(r.ctx, journal.Options{})
+	r.check(err)
+	r.wants("n", "3")
+}
+
+func TestWritersThatOutrunTheDrainAreSlowed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	stop, seen := make(chan struct{}), make(chan struct{})
+	wg, acked := r.writers(4, stop, 0)
+	for acked.Load() < 2000 {
+		time.Sleep(time.Millisecond)
+	}
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if r.record().Pace > 0 {
+				close(seen)
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
+	d := r.drain()
+	d.Batch.Entries = 2
+	v, err := d.Return(r.ctx, journal.Options{})
+	close(stop)
+	wg.Wait()
+	r.check(err)
+	select {
+	case <-seen:
+	default:
+		t.Error("nobody was slowed")
+	}
+	if v.Record.Pace != 0 || r.record().Pace != 0 {
+		t.Errorf("they are still: %+v", v.Record)
+	}
+	if got := r.sum(4); got != acked.Load() {
+		t.Errorf("%d on the primary, %d were acknowledged", got, acked.Load())
+	}
+}
+
 func TestAReturnThatOthersUndoBeginsAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -232,7 +302,7 @@ func TestWhatIsHeldOnLocalStaysThere(t *testing.T) {
 	pin := journal.Local
 	_, _, err := r.store.Change(r.ctx, r.record(), journal.Change{What: journal.Pins, Pin: &pin})
 	r.check(err)
-	if _, err := r.drain().Return(r.ctx, journal.Options{}); !errors.Is(err, journal.ErrHeldLocal) {
+	if _, err := r.drain().Return(r.ctx, journal.Options{}); !errors.Is(err, journal.ErrPinned) {
 		t.Error(err)
 	}
 	if rec := r.record(); rec.Serving != journal.Local {

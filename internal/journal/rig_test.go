@@ -45,7 +45,7 @@ func (r *rig) open() *journal.Store {
 
 func (r *rig) client(s *redistest.Server, db int) *redis.Client {
 	rdb := redis.NewClient(&redis.Options{
-		Addr: s.Addr(), DB: db, MaxRetries: -1, DisableIdentity: true,
+		Addr: s.Addr(), DB: db, MaxRetries: -1, DisableIdentity: true, ContextTimeoutEnabled: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 	r.tb.Cleanup(func() { _ = rdb.Close() })

@@ -82,15 +82,17 @@ func (w *work) heard(reply []any, id string) (bool, error) {
 func (w *work) settle(ctx context.Context, upto ID, floor string, dead *letters) error {
 	s := w.drain.Store
 	spent := w.commands()
-	args := []any{w.record.ID, upto.String(), floor, spent - w.told, Retention.Milliseconds()}
+	args := []any{w.record.ID, upto.String(), floor, spent - w.told, Retention.Milliseconds(), "", 0}
 	if dead != nil {
+		args[5], args[6] = dead.behind, 3*len(dead.all)
 		for i := range dead.all {
 			l := &dead.all[i]
 			args = append(args, l.ID, l.text(), again(l))
 		}
+		args = append(args, dead.deadlines...)
 	}
 	reply, err := settleScript.Run(ctx, s.rdb,
-		[]string{s.state(), s.stream(), s.kept(), s.dead(), s.redo()}, args...).Slice()
+		[]string{s.state(), s.stream(), s.kept(), s.dead(), s.redo(), s.deadlines()}, args...).Slice()
 	if err != nil {
 		return err
 	}
@@ -172,6 +174,9 @@ func (w *work) mend(ctx context.Context, pos position, finger string) (bool, err
 		if err := w.bury(ctx, pos.id); err != nil {
 			return false, err
 		}
+	case w.record.Behind != "" && w.record.Behind == pos.String():
+		// It has not rolled back: it was refused in the middle of the last transaction.
+		to.id = w.record.Floor
 	default:
 		if pos.letter != "" || pos.letters != "" {
 			if err := w.resent(ctx, pos); err != nil {

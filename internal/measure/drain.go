@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -92,6 +93,59 @@ func (g *ground) write(from, to, keys int) error {
 
 func key(i int) string { return fmt.Sprintf("key:%07d", i) }
 
+// beside measures the delivery of entries of distinct keys, which nothing folds, beside the same commands
+// in raw pipelines.
+func (g *ground) beside(pairs, depth int) error {
+	const n = 50_000
+	ctx := context.Background()
+	raw := func() error {
+		for from := 0; from < n; from += depth {
+			pipe := g.primary.Pipeline()
+			for j := range depth {
+				pipe.Incr(ctx, key(from+j))
+			}
+			if _, err := pipe.Exec(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	drain := func() error {
+		p, err := g.drain.Deliver(ctx, journal.Options{})
+		if err == nil && p.Entries != n {
+			err = fmt.Errorf("%d entries", p.Entries)
+		}
+		return err
+	}
+	var raws, drains, r []float64
+	rate := func(rates *[]float64, run func() error) error {
+		if err := g.fill(n, n); err != nil {
+			return err
+		}
+		begin := time.Now()
+		err := run()
+		*rates = append(*rates, n/time.Since(begin).Seconds())
+		return err
+	}
+	for i := range pairs {
+		var err error
+		if i%2 == 0 {
+			err = errors.Join(rate(&raws, raw), rate(&drains, drain))
+		} else {
+			err = errors.Join(rate(&drains, drain), rate(&raws, raw))
+		}
+		if err != nil {
+			return err
+		}
+		r = append(r, drains[i]/raws[i])
+	}
+	median, low, high := ratios(r)
+	fast, _, _ := ratios(raws)
+	slow, _, _ := ratios(drains)
+	row(depth, fmt.Sprintf("%.0f", fast), fmt.Sprintf("%.0f", slow), fmt.Sprintf("%.2f", median), fmt.Sprintf("%.2f-%.2f", low, high))
+	return nil
+}
+
 // drained measures the drain.
 func drained(b *bench) error {
 	g, err := newGround()
@@ -100,52 +154,12 @@ func drained(b *bench) error {
 	}
 	defer g.stop()
 	ctx := context.Background()
-	const n = 50_000
-	var r, raws, drains []float64
-	for i := range b.pairs {
-		halves := []func() error{
-			func() error {
-				if err := g.primary.FlushAll(ctx).Err(); err != nil {
-					return err
-				}
-				begin := time.Now()
-				for from := 0; from < n; from += 1000 {
-					pipe := g.primary.Pipeline()
-					for j := range 1000 {
-						pipe.Incr(ctx, key(from+j))
-					}
-					if _, err := pipe.Exec(ctx); err != nil {
-						return err
-					}
-				}
-				raws = append(raws, n/time.Since(begin).Seconds())
-				return nil
-			},
-			func() error {
-				if err := g.fill(n, n); err != nil {
-					return err
-				}
-				begin := time.Now()
-				p, err := g.drain.Deliver(ctx, journal.Options{})
-				if err != nil || p.Entries != n {
-					return fmt.Errorf("%d entries: %w", p.Entries, err)
-				}
-				drains = append(drains, n/time.Since(begin).Seconds())
-				return nil
-			},
+	head("raw pipelines of", "commands/s in them", "entries/s of the drain", "ratio", "95 %")
+	for _, depth := range []int{100, 1000} {
+		if err := g.beside(b.pairs, depth); err != nil {
+			return err
 		}
-		for j := range halves {
-			if err := halves[(i+j)%2](); err != nil {
-				return err
-			}
-		}
-		r = append(r, drains[i]/raws[i])
 	}
-	raw, _, _ := ratios(raws)
-	drain, _, _ := ratios(drains)
-	median, low, high := ratios(r)
-	head("commands/s in raw pipelines", "entries/s of the drain", "ratio", "95 %")
-	row(fmt.Sprintf("%.0f", raw), fmt.Sprintf("%.0f", drain), fmt.Sprintf("%.2f", median), fmt.Sprintf("%.2f-%.2f", low, high))
 
 	fmt.Println()
 	head("INCRs on 1,000 keys", "bytes on local", "bytes each", "commands to deliver them", "entries/s")

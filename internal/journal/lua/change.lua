@@ -1,4 +1,4 @@
--- Changes the record, if its epoch is the one given. KEYS: state, fence, journal, kept, full.
+-- Changes the record, if its epoch is the one given. KEYS: state, fence, journal, kept, full, deadlines, redo.
 -- ARGV: id, epoch, what, channel, by, reason, cause, kind, limit, usage, pin ('=' as it is), a time in
 -- ms, hash of the primary's address.
 -- Answers 1 if it did, local's time, and the record that holds then.
@@ -39,6 +39,8 @@ if what == 'trip' then
   if redis.call('EXISTS', journal) == 0 then
     redis.call('XADD', journal, text(first), 'o|||', '')
   end
+  -- The primary has served since: what was known of its keys is not so any more, and what it refused is old.
+  redis.call('DEL', KEYS[6], KEYS[7])
   set('spent', '0')
   set('pace', '0')
   if ARGV[13] ~= '' and redis.call('HGET', state, 'addr') == '' then set('addr', ARGV[13]) end

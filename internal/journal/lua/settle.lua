@@ -1,7 +1,8 @@
--- Records what has been delivered. KEYS: state, journal, kept, dead, redo.
+-- Records what has been delivered. KEYS: state, journal, kept, dead, redo, deadlines.
 -- ARGV: id, position, the floor that must hold ('' any), commands spent, how long delivered entries stay
--- (ms), then for each letter its id, its text, and '1'
--- if it is to be sent again.
+-- (ms), the position that the primary has if it could not be set ('' it was), how many arguments letters
+-- take, for each of these its id, its text, and '1' if it is to be sent again, then keys and their
+-- deadlines ('' none).
 -- Answers 1 if it did, local's time, the record, and how many letters are to be sent again.
 local t = redis.call('TIME')
 local ms = t[1] .. string.format('%03d', math.floor(tonumber(t[2]) / 1000))
@@ -26,10 +27,21 @@ end
 if not after(id(r[3]), floor) then redis.call('HSET', KEYS[1], 'doubt', '0-0') end
 if tonumber(ARGV[4]) > 0 then redis.call('HINCRBY', KEYS[1], 'spent', ARGV[4]) end
 
-for i = 6, #ARGV, 3 do
+redis.call('HSET', KEYS[1], 'behind', ARGV[6])
+
+local letters = 7 + tonumber(ARGV[7])
+for i = 8, letters, 3 do
   redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 1])
   -- Once the primary serves again, an old write must not come after newer ones by itself.
   if ARGV[i + 2] == '1' and r[4] ~= 'primary' then redis.call('RPUSH', KEYS[5], ARGV[i]) end
+end
+
+for i = letters + 1, #ARGV, 2 do
+  if ARGV[i + 1] == '' then
+    redis.call('HDEL', KEYS[6], ARGV[i])
+  else
+    redis.call('HSET', KEYS[6], ARGV[i], ARGV[i + 1])
+  end
 end
 
 local limit = now - tonumber(ARGV[5])
