@@ -99,7 +99,7 @@ func TestTransactionByHandAcrossTwoSwitches(t *testing.T) {
 	if v, err := do("set", "b", 1); v != "OK" || err != nil || get(t, p.primary, "b") != "1" {
 		t.Errorf("back on the primary: %v, %v", v, err)
 	}
-	if get(t, p.primary, "a") != "" || get(t, p.local, "a") != "again" {
+	if get(t, p.primary, "a") != "again" || get(t, p.local, "a") != "again" {
 		t.Errorf("a is %q on the primary and %q on local", get(t, p.primary, "a"), get(t, p.local, "a"))
 	}
 }

@@ -123,7 +123,9 @@ func ExamplePrimaryOnly() {
 }
 
 func ExampleNew_options() {
-	local := redis.NewClient(&redis.Options{Addr: "localhost:6379"})
+	_, second, stop := servers()
+	defer stop()
+	local := redis.NewClient(second.Options())
 	defer local.Close()
 	h := fallback.New(
 		local,
@@ -134,10 +136,12 @@ func ExampleNew_options() {
 		fallback.WithOnSwitch(func(e fallback.Event) { fmt.Println(e.From, "→", e.To, e.Reason) }),
 		quiet(),
 	)
-	h.Pin(fallback.Local) // an operator's word
+	err := h.Pin(fallback.Local) // an operator's word, for all processes that share local
 	_ = h.Shutdown(context.Background())
+	fmt.Println(err)
 	// Output:
 	// primary → local pinned
+	// <nil>
 }
 
 func ExampleWithDetector() {

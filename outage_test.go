@@ -240,11 +240,30 @@ func TestStartsWithEitherServerAbsent(t *testing.T) {
 
 func TestBothServersDown(t *testing.T) {
 	t.Parallel()
-	p := newPair(t)
+	for _, written := range []bool{false, true} {
+		t.Run(fmt.Sprintf("written %v", written), func(t *testing.T) {
+			t.Parallel()
+			patience := time.Duration(0) // a minute
+			if !written {
+				patience = 50 * time.Millisecond
+			}
+			p := newPair(t, fallback.WithLocalCheck(20*time.Millisecond), fallback.WithJournal(fallback.JournalConfig{Patience: patience}))
+			bothDown(t, p, written)
+		})
+	}
+}
+
+func bothDown(t *testing.T, p *pair, written bool) {
+	t.Helper()
 	p.primary.Exhaust()
-	if err := p.rdb.Incr(ctx, "n").Err(); err != nil {
+	err := p.rdb.Get(ctx, "n").Err()
+	if written {
+		err = p.rdb.Incr(ctx, "n").Err()
+	}
+	if err != nil && err != redis.Nil { //nolint:errorlint // as go-redis returns it
 		t.Fatal(err)
 	}
+	p.serves(t, fallback.Local)
 	p.local.Stop()
 	var both *fallback.Error
 	var limit *fallback.LimitError
@@ -254,7 +273,7 @@ func TestBothServersDown(t *testing.T) {
 			t.Fatalf("error %#v, want both causes", err)
 		}
 	}
-	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	_, err = p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.Incr(ctx, "n")
 		pipe.Get(ctx, "n")
 		return nil
@@ -269,8 +288,27 @@ func TestBothServersDown(t *testing.T) {
 	if !errors.As(err, &both) {
 		t.Errorf("a transaction: %v, want both causes", err)
 	}
-	// With nothing else to serve, the primary is looked at out of turn.
 	p.primary.Renew()
+	if written {
+		// What local holds is not to come after something newer: it has a minute to come back.
+		for range 10 {
+			_ = p.h.Probe(ctx)
+		}
+		p.serves(t, fallback.Local)
+		if err := p.local.Restart(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the return", func() bool {
+			_ = p.h.Probe(ctx)
+			return p.h.Serving() == fallback.Primary
+		})
+		if get(t, p.primary, "n") != "1" {
+			t.Errorf("n is %q on the primary, want what local acknowledged", get(t, p.primary, "n"))
+		}
+		return
+	}
+	// With nothing else to serve, the primary is looked at out of turn, and when local has been away for
+	// long enough it serves.
 	eventually(t, "the early return", func() bool {
 		_ = p.rdb.Incr(ctx, "n").Err()
 		_ = p.h.Probe(ctx)

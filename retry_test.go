@@ -110,8 +110,16 @@ func TestTransactionOnLocal(t *testing.T) {
 	if err == nil || err.Error() != "WRONGTYPE Operation against a key holding the wrong kind of value" || cmds[0].Err() != nil {
 		t.Errorf("error %v; first %v", err, cmds[0].Err())
 	}
-	if p.local.Count("MULTI") != 1 || get(t, p.local, "n") != "1" {
-		t.Errorf("%d MULTI on local, n %q", p.local.Count("MULTI"), get(t, p.local, "n"))
+	if p.local.Count("INCR") != 1 || get(t, p.local, "n") != "1" {
+		t.Errorf("INCR ran %d times on local, n %q", p.local.Count("INCR"), get(t, p.local, "n"))
+	}
+	p.primary.Renew()
+	if err := p.h.Pin(fallback.Primary); err != nil {
+		t.Fatal(err)
+	}
+	p.serves(t, fallback.Primary)
+	if get(t, p.primary, "n") != "1" || p.primary.Data().Exists("s") {
+		t.Errorf("after the return n is %q on the primary; the command that failed is there: %v", get(t, p.primary, "n"), p.primary.Data().Exists("s"))
 	}
 }
 
@@ -199,17 +207,15 @@ func TestLostAndBusyOnLocal(t *testing.T) {
 			p.primary.Exhaust()
 			p.rdb.Get(ctx, "k")
 			p.serves(t, fallback.Local)
-			lost := "INCR"
-			if name == "in a transaction" {
-				lost = "EXEC"
-			}
-			p.local.LoseReply(lost, 1)
+			// That is how a write travels with its entry; the looks at the record do so as well.
+			p.local.LoseReply("EVALSHA", 1000)
 			var both *fallback.Error
 			if err := call(p); !errors.As(err, &both) || get(t, p.local, "n") != "1" {
 				t.Errorf("lost on local: %v, n %q; want both causes and 1", err, get(t, p.local, "n"))
 			}
-			p.local.RefuseOnly("INCR", loading)
-			time.AfterFunc(5*time.Millisecond, func() { p.local.RefuseOnly("INCR", "") })
+			p.local.LoseReply("EVALSHA", 0)
+			p.local.RefuseOnly("EVALSHA", loading)
+			time.AfterFunc(5*time.Millisecond, func() { p.local.RefuseOnly("EVALSHA", "") })
 			if name != "INCR" {
 				return
 			}

@@ -39,7 +39,6 @@ type share struct {
 	replies reread.Reader
 
 	fenced, noted, turnedAway, returnsFailed atomic.Int64
-	seenNoted                                atomic.Int64                // noted, at the last beat
 	lastFault                                atomic.Pointer[lastFailure] // of a return or a drain
 	delivering                               atomic.Bool
 }

@@ -75,6 +75,9 @@ func (e ends) reset(at place, unknown bool) {
 // next gives an entry of the stream its id.
 func (e *end) next(w *work, c *command) {
 	i := idOfAdd(c.args)
+	if i < 0 { // the primary gives it one, which is after all that local gave
+		e.anew = true
+	}
 	if i < 0 || e.closed {
 		return
 	}

@@ -17,7 +17,9 @@ if s[1] == 'closing' and s[2] and s[2] ~= '' then stream = s[2] end
 local entries, bytes, oldest = redis.call('XLEN', stream), 0, ''
 if entries > 0 then
   bytes = redis.call('MEMORY', 'USAGE', stream) or 0
-  local first = redis.call('XRANGE', stream, '(' .. (s[3] or '0-0'), '+', 'COUNT', '1')
+  local first = redis.call('XRANGE', stream, '(' .. (s[3] or '0-0'), '+', 'COUNT', '2')
+  -- The marker that a journal is opened with is nothing to deliver.
+  if first[1] and string.sub(first[1][2][1], 1, 2) == 'o|' then table.remove(first, 1) end
   if first[1] then oldest = first[1][1] end
 end
 if s[1] == 'local' and ARGV[1] ~= '' then
