@@ -89,7 +89,8 @@ type DrainEstimate struct {
 }
 
 // Estimate says what Drain or a return will cost, without a command to the primary. What is written
-// meanwhile makes it wrong.
+// meanwhile makes it wrong, and a budget that is no more than it: where there is little left to spend,
+// less is delivered as one.
 func (h *Hook) Estimate(ctx context.Context) (DrainEstimate, error) {
 	s, err := h.openJournal()
 	if err != nil {

@@ -90,8 +90,8 @@ func TestAnEstimateCostsNothing(t *testing.T) {
 	if n := p.primary.Commands() - before; n != 0 {
 		t.Errorf("the estimate cost %d commands", n)
 	}
-	if _, err := p.h.Drain(ctx, e.Commands); err != nil {
-		t.Errorf("a drain of that budget: %v", err)
+	if _, err := p.h.Drain(ctx, 0); err != nil {
+		t.Error(err)
 	}
 	if n := int64(p.primary.Commands() - before); n > e.Commands {
 		t.Errorf("the drain cost %d commands, more than the %d that were estimated", n, e.Commands)

@@ -89,11 +89,11 @@ func (h *Hook) shared(s *Status, e *era) {
 		}
 	}
 	if rec := e.rec; rec != nil {
-		s.SharedEpoch, j.State, j.Spent = rec.Epoch, string(rec.Serving), rec.Spent
+		s.SharedEpoch, j.State = rec.Epoch, string(rec.Serving)
 	}
 	f := sh.fleet.Load()
 	if f != nil {
-		j.Entries, j.Bytes, j.Dead, j.Full = f.Entries, f.Bytes, f.Dead, f.Full
+		j.Entries, j.Bytes, j.Dead, j.Full, j.Spent = f.Entries, f.Bytes, f.Dead, f.Full, f.Record.Spent
 		if f.Oldest != (journal.ID{}) {
 			j.Oldest = time.UnixMilli(int64(f.Oldest.Ms)) //nolint:gosec // a time of these centuries
 		}
