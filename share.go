@@ -3,8 +3,6 @@ package fallback
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"log/slog"
 	"os"
@@ -102,8 +100,7 @@ func (s *share) address() string {
 	if t == nil {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(t.network + " " + normalAddr(t.addr)))
-	return hex.EncodeToString(sum[:8])
+	return journal.Address(t.network, t.addr)
 }
 
 // first reads the record before anything is sent, or a process that starts while local serves would
