@@ -49,7 +49,7 @@ func (s *share) startBeat() {
 	}
 	h := s.h
 	h.mu.Lock()
-	s.scheduleBeatLocked(s.pace())
+	s.scheduleBeatLocked(0) // beside the call that waits
 	h.mu.Unlock()
 	s.listen()
 }
@@ -58,6 +58,7 @@ func (s *share) startBeat() {
 func (s *share) pace() time.Duration {
 	e := s.h.era.Load()
 	switch {
+	case s.off.Load() != nil:
 	case e.closing:
 		return journal.ClosingTime
 	case e.serving == Local:
@@ -92,13 +93,11 @@ func (s *share) scheduleBeatLocked(wait time.Duration) {
 		if h == nil || h.down.Load() {
 			return
 		}
-		s := h.journal()
-		if s == nil {
+		if h.cluster.Load() {
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), beatTimeout)
-		_ = s.beat(ctx)
-		cancel()
+		s := h.share
+		s.round()
 		h.mu.Lock()
 		s.scheduleBeatLocked(s.pace())
 		h.mu.Unlock()

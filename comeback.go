@@ -180,16 +180,16 @@ func (s *share) leave(ctx context.Context) {
 	})
 }
 
-// Drain delivers now what the journal holds, while local goes on serving, and returns how much that was.
-// It may spend so many commands of the primary; 0 is no bound. What is written meanwhile is left to the
-// return.
+// Drain delivers now what the journal holds, while local goes on serving, and returns how many entries
+// that were; what was delivered before an error stays delivered. It may spend so many commands of the
+// primary; 0 is no bound. What is written meanwhile is left to the return. It may be called by several
+// processes at once: nothing is delivered twice.
+//
+// Of the errors, ErrRefused, ErrOtherPrimary and ErrBudget can be told by errors.Is.
 func (h *Hook) Drain(ctx context.Context, budget int64) (int64, error) {
-	s := h.journal()
-	switch {
-	case h.down.Load() || h.off:
-		return 0, ErrClosed
-	case s == nil:
-		return 0, ErrNoJournal
+	s, err := h.openJournal()
+	if err != nil {
+		return 0, err
 	}
 	d, done, err := s.drainer(ctx)
 	if err != nil {

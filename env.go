@@ -33,6 +33,10 @@ import (
 //	REDIS_FALLBACK_HANG_SILENCE        1s, -1 turns it off
 //	REDIS_FALLBACK_HANG_PING           500ms
 //	REDIS_FALLBACK_RETRIES             3, -1 turns them off
+//	REDIS_FALLBACK_JOURNAL_DATABASE    15, -1 for no journal
+//	REDIS_FALLBACK_JOURNAL_ENTRIES     5000000, -1 for no bound
+//	REDIS_FALLBACK_JOURNAL_BYTES       1073741824, -1 for no bound
+//	REDIS_FALLBACK_JOURNAL_BUDGET      a tenth of the limit that was refused for, -1 for no bound
 //
 // A value that does not parse is an error that names the variable; URLs are not shown in it, they may
 // hold a password. opts are applied after the environment.
@@ -171,6 +175,14 @@ func (e *environment) count(name string, least int) int {
 	return n
 }
 
+// some reads a whole number from 1 on, or -1, which turns off. 0 would be the default, without a word.
+func (e *environment) some(name string) int {
+	if v, _ := e.get(name); v == "0" {
+		e.fail(name, "0 is not a number from 1 on, nor -1, which turns it off")
+	}
+	return e.count(name, -1)
+}
+
 // span reads a duration. "-1" turns off what can be turned off.
 func (e *environment) span(name string, canBeOff bool) time.Duration {
 	v, ok := e.get(name)
@@ -205,7 +217,14 @@ func (e *environment) options() []Option {
 	if hl.Hold > 0 && hl.MaxHold > 0 && hl.MaxHold < hl.Hold {
 		e.fail("REDIS_FALLBACK_QUOTA_MAX_HOLD", "shorter than REDIS_FALLBACK_QUOTA_HOLD")
 	}
+	j := JournalConfig{
+		Database: e.some("REDIS_FALLBACK_JOURNAL_DATABASE"),
+		Entries:  int64(e.some("REDIS_FALLBACK_JOURNAL_ENTRIES")),
+		Bytes:    int64(e.some("REDIS_FALLBACK_JOURNAL_BYTES")),
+		Budget:   int64(e.some("REDIS_FALLBACK_JOURNAL_BUDGET")),
+	}
 	return []Option{
+		WithJournal(j),
 		WithBreaker(b),
 		WithHealth(hl),
 		WithProbe("", e.span("REDIS_FALLBACK_PROBE_TIMEOUT", false)),

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+
+	"github.com/redis-fallback/fallback/internal/journal"
 )
 
 // LimitKind says which limit a server has named.
@@ -69,8 +71,19 @@ var (
 	// ErrJournalFull is local's part of an Error for a write that would not fit into the journal any
 	// more: see JournalConfig.
 	ErrJournalFull = errors.New("redis fallback: the journal on local is full")
-	// ErrNoJournal is returned by Drain where there is no journal.
+	// ErrNoJournal is returned by Drain and its kin where there is no journal: Status().Journal.Off
+	// says why.
 	ErrNoJournal = errors.New("redis fallback: this hook keeps no journal")
+	// ErrNoDeadLetter is about a dead letter that is not there, or not any more.
+	ErrNoDeadLetter = journal.ErrNoLetter
+	// ErrRefused is about a delivery that the primary refuses: it is over a limit still, say. Nothing
+	// of what it refused has run.
+	ErrRefused = journal.ErrRefused
+	// ErrOtherPrimary is about a primary that is not the one the journal is for. Nothing is delivered
+	// to it until an operator says so: redis-fallback drain --adopt.
+	ErrOtherPrimary = journal.ErrOtherPrimary
+	// ErrBudget ends a delivery that may not send more commands.
+	ErrBudget = journal.ErrBudget
 	// ErrPartialTransaction is returned when the server ran a part of a transaction: MULTI was
 	// refused and the commands behind it ran one by one, or EXEC ran fewer than were queued.
 	ErrPartialTransaction = errors.New("redis fallback: the server ran only a part of the transaction")

@@ -14,6 +14,11 @@
 // name and a counter. Only a limit refusal, or a breaker that opens, trips; a refused command is then
 // replayed on local, a lost one only if running it twice is harmless by its name and arguments.
 //
+// All processes that share a local are on the same server: a record on local says which. While local serves,
+// each write is one step with its entry in a journal there; the return delivers the journal before the
+// primary serves, each write once, in order per key. Pin and Unpin are for all processes too, and return an
+// error where local, which keeps the pin, does not answer.
+//
 // A Watch runs whole on the server that serves; one that a switch meets ends in redis.TxFailedErr, so
 // that its caller's own loop begins again. A Conn moves with its SELECT and its name. Subscriptions are
 // heard on both servers all the time. A cursor of the other server is ErrRestartScan.
@@ -83,6 +88,8 @@ type Hook struct {
 	besides    atomic.Uint64 // the same of a command of a full duplex
 	localGone  atomic.Bool   // and that was logged
 
+	journalless atomic.Bool // it was logged that there will be no journal
+
 	trips, returns, refused, withheld, lost atomic.Int64
 	cut                                     atomic.Int64 // subscriptions whose connection to the primary ended
 	sessions                                atomic.Int64 // connections of local that a Watch or a Conn holds
@@ -106,6 +113,13 @@ type Hook struct {
 // local may be a Client, a client of NewFailoverClient, a ClusterClient or a Ring, and answers as that
 // kind does: with CROSSSLOT for keys of several slots on a cluster, with a transaction on each shard of a
 // Ring. DBSize, ScriptLoad and ScriptExists ask all nodes of a cluster.
+//
+// If local is one server, a Client or that of NewFailoverClient, all processes that use it share their
+// state, and what it acknowledges while it serves goes into a journal there, in database 15, which is
+// delivered to the primary at the return: see WithJournal. With a ClusterClient on either side, or a Ring as
+// local, failover and return work, but there is no journal: what is written on local stays there, and each
+// process decides for itself. The same goes for a journal that is switched off. Status().Journal.Off and
+// one log line say so.
 //
 // New also adds a small hook to local, which watches its connections: of a cluster those of nodes that
 // are not in use yet. local may be absent, or over a limit of its own, at that time and at any other;

@@ -40,25 +40,22 @@ func (s *share) inMulti(ctx context.Context, e *era, db int, label string, kind 
 
 // armFence watches the fence, and compares it.
 func (s *share) armFence(ctx context.Context, conn *redis.Conn, e *era) error {
-	keys := s.store.Fences()
+	key := s.store.FenceKey()
 	p := conn.Pipeline()
-	_ = p.Process(ctx, redis.NewStatusCmd(ctx, "watch", keys[0], keys[1]))
-	got := redis.NewSliceCmd(ctx, "mget", keys[0], keys[1])
+	_ = p.Process(ctx, redis.NewStatusCmd(ctx, "watch", key))
+	got := redis.NewSliceCmd(ctx, "mget", key)
 	_ = p.Process(ctx, got)
 	if _, err := p.Exec(ctx); err != nil {
 		return err
 	}
-	now, full := got.Val()[0], got.Val()[1]
-	if now == e.rec.Fence() && full == nil {
+	fault := journal.At(e.rec.Fence(), got.Val()[0])
+	if fault == nil {
 		return nil
 	}
 	if err := conn.Process(ctx, redis.NewStatusCmd(ctx, "unwatch")); err != nil {
 		return err
 	}
-	if full != nil && now == e.rec.Fence() {
-		return replyError("JOURNALFULL the journal on local is full")
-	}
-	return errFenced
+	return fault
 }
 
 // execute sends the transaction on a connection on which the fence is watched. home is the database
@@ -73,7 +70,7 @@ func (s *share) execute(ctx context.Context, conn *redis.Conn, e *era, db int, l
 	}
 	w := journal.Write{Fence: e.rec.Fence(), DB: db, Label: label, Kind: kind, Noting: true}
 	// Never by its hash: the commands would have run if local did not know it.
-	note := redis.NewCmd(ctx, journal.Body(s.store.Args(w, notes))...)
+	note := redis.NewCmd(ctx, s.store.Body(s.store.Args(w, notes))...)
 	// Local with its memory full takes no entry, and must not run the commands either.
 	room := redis.NewIntCmd(ctx, "setrange", s.store.Room(), 0, "")
 	all := make([]redis.Cmder, 0, len(cmds)+4)
@@ -107,8 +104,10 @@ func (s *share) execute(ctx context.Context, conn *redis.Conn, e *era, db int, l
 			}
 		}
 	case isReply(err):
-		if id, ok := note.Val().(string); ok && !tx && !command.Of(cmds[0].Args()).Has(command.Code) {
-			// It failed, all of it.
+		code := command.Of(cmds[0].Args()).Has(command.Code) && !unknownFunction(err) && !unknownScript(err)
+		if id, ok := note.Val().(string); ok && !tx && !code {
+			// It failed, all of it. One of a function that local did not know yet would be delivered besides
+			// that of the second attempt, to a primary that knows it.
 			_ = s.store.Strike(ctx, id)
 		}
 		return firstErr(cmds)

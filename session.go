@@ -46,7 +46,10 @@ func (h *Hook) begin(in *instance) error {
 			return err
 		}
 	}
-	if s := h.journal(); s != nil && !s.looked.Load() {
+	switch s := h.journal(); {
+	case s == nil:
+		h.sayNoJournal()
+	case !s.looked.Load():
 		s.first()
 	}
 	h.checkOrder(in)

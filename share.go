@@ -3,8 +3,6 @@ package fallback
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"log/slog"
 	"os"
@@ -35,6 +33,7 @@ type share struct {
 	fleet   atomic.Pointer[journal.Fleet]
 	coming  chan struct{} // holds one while a return is under way
 	beats   atomic.Bool   // the beat goes on
+	fit     atomic.Pointer[fitness]
 	replies reread.Reader
 
 	fenced, noted, turnedAway, returnsFailed atomic.Int64
@@ -101,8 +100,7 @@ func (s *share) address() string {
 	if t == nil {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(t.network + " " + normalAddr(t.addr)))
-	return hex.EncodeToString(sum[:8])
+	return journal.Address(t.network, t.addr)
 }
 
 // first reads the record before anything is sent, or a process that starts while local serves would
@@ -115,6 +113,11 @@ func (s *share) first() {
 		return
 	}
 	if s.looked.Load() {
+		return
+	}
+	if why := s.shared(); why != "" {
+		s.turnOff(why)
+		s.looked.Store(true)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), firstLook)

@@ -40,6 +40,15 @@ type Status struct {
 	// Refused counts limit refusals of the primary, Lost its lost replies, and Withheld the commands
 	// that were kept off local.
 	Refused, Lost, Withheld int64
+
+	// Journal is what local keeps for the primary. SharedEpoch counts the changes of the record that
+	// all processes of local share; it is 0 where they share none. Processes are those that were
+	// heard of in the last minute and a half, Prober and Drainer the ids of the ones that look at the
+	// primary and deliver the journal for all, "" where nobody does.
+	Journal         JournalStatus
+	SharedEpoch     uint64
+	Processes       []Process
+	Prober, Drainer string
 }
 
 // BackendStatus is one server's part of a Status.
@@ -57,7 +66,7 @@ type BackendStatus struct {
 	LastFailureAt time.Time
 }
 
-// Status returns a snapshot. It takes no part in serving, and may be called at any time.
+// Status returns a snapshot. It does no I/O, takes no part in serving, and may be called at any time.
 func (h *Hook) Status() Status {
 	h.mu.Lock()
 	e := h.era.Load()
@@ -76,6 +85,7 @@ func (h *Hook) Status() Status {
 	s.LocalSessions = h.sessions.Load()
 	s.Trips, s.Returns = h.trips.Load(), h.returns.Load()
 	s.Refused, s.Lost, s.Withheld = h.refused.Load(), h.lost.Load(), h.withheld.Load()
+	h.shared(&s, e)
 	return s
 }
 

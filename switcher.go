@@ -111,6 +111,9 @@ func (h *Hook) trip(ctx context.Context, e *era, reason Reason, cause error) *er
 	if h.era.Load() != e || !h.localAnswers() || h.sameServer.Load() {
 		return h.era.Load()
 	}
+	if s := h.share; s != nil && s.off.Load() != nil && !h.cluster.Load() {
+		s.lookAgain()
+	}
 	if s := h.journal(); s != nil {
 		if cur, done := s.trip(ctx, e, reason, cause); done {
 			return cur

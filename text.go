@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"runtime/debug"
 	"strings"
 
+	"github.com/redis-fallback/fallback/internal/journal"
 	"github.com/redis-fallback/fallback/internal/wire"
 	"github.com/redis/go-redis/v9"
 )
@@ -86,16 +86,4 @@ func (h *Hook) tell(ev Event) {
 }
 
 // sameAddr compares two addresses as they are written, but for the names of this host.
-func sameAddr(a, b string) bool { return normalAddr(a) == normalAddr(b) }
-
-func normalAddr(addr string) string {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return addr
-	}
-	switch strings.ToLower(host) {
-	case "", "localhost", "::1":
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(strings.ToLower(host), port)
-}
+func sameAddr(a, b string) bool { return journal.NormalAddr(a) == journal.NormalAddr(b) }

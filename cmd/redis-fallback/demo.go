@@ -252,8 +252,8 @@ func (d *director) summary(took time.Duration, failed error) {
 	onPrimary, _ := strconv.Atoi(d.rdb.Get(ctx, d.program.prefix+"visits").Val())
 	onLocal, _ := strconv.Atoi(d.local.Get(ctx, d.program.prefix+"visits").Val())
 	row("visits counted by the application", d.program.visits.Load())
-	row("  on the primary", onPrimary)
-	row("  on local, and not brought back in this version", onLocal)
+	row("  on the primary, with what local had counted", onPrimary)
+	row("  on local", onLocal)
 }
 
 // cleanUp removes what the demo has written to real servers.
@@ -266,7 +266,7 @@ func (d *director) cleanUp(prefix string) {
 	}
 	d.renew()
 	_ = d.local.Del(ctx, keys...).Err()
-	d.h.Pin(fallback.Primary)
+	_ = d.h.Pin(fallback.Primary)
 	_ = d.rdb.Del(ctx, keys...).Err()
 }
 

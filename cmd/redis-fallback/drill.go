@@ -11,13 +11,15 @@ import (
 	"time"
 
 	"github.com/redis-fallback/fallback"
+	"github.com/redis-fallback/fallback/internal/journal"
 	"github.com/redis/go-redis/v9"
 )
 
 const drillUsage = `Proves that this application's settings fail over and return: with the servers of the environment
 (REDIS_URL, REDIS_FALLBACK_URL and the other REDIS_FALLBACK_ variables), and with refusals that are made
-up on this side, so that no quota is spent on them. The primary executes about ten small commands. Keys
-of the drill are removed at the end. Exits with 1, and a sentence, when a step fails.
+up on this side, so that no quota is spent on them. The primary executes about thirty small commands.
+Applications that run on the same servers notice nothing. Keys of the drill are removed at the end. Exits
+with 1, and a sentence, when a step fails.
 
   REDIS_URL=rediss://default:pw@host:6379 REDIS_FALLBACK_URL=redis://localhost:6379 redis-fallback drill
 
@@ -32,6 +34,7 @@ type exercise struct {
 	r     *refuser
 	key   string
 	token string
+	name  string
 }
 
 func drill(ctx context.Context, args []string, out, stderr io.Writer) error {
@@ -39,7 +42,10 @@ func drill(ctx context.Context, args []string, out, stderr io.Writer) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	rdb, h, err := fallback.FromEnv(fallback.WithLogger(slog.New(slog.DiscardHandler)))
+	token := fmt.Sprintf("%d-%d", os.Getpid(), time.Now().UnixNano())
+	// A name of its own, or its switches would be those of all that share local.
+	name := "drill-" + token
+	rdb, h, err := fallback.FromEnv(fallback.WithLogger(slog.New(slog.DiscardHandler)), fallback.WithName(name))
 	if err != nil {
 		return err
 	}
@@ -53,8 +59,7 @@ func drill(ctx context.Context, args []string, out, stderr io.Writer) error {
 		return err
 	}
 	defer local.Close()
-	token := fmt.Sprintf("%d-%d", os.Getpid(), time.Now().UnixNano())
-	d := &exercise{out: out, rdb: rdb, h: h, local: local, r: &refuser{}, key: "redis-fallback-drill:" + token, token: token}
+	d := &exercise{out: out, rdb: rdb, h: h, local: local, r: &refuser{}, key: "redis-fallback-drill:" + token, token: token, name: name}
 	rdb.AddHook(d.r)
 	defer d.cleanUp()
 	for _, step := range []struct {
@@ -70,6 +75,7 @@ func drill(ctx context.Context, args []string, out, stderr io.Writer) error {
 		{"so are a pipeline and a transaction", d.batches},
 		{"the primary is left alone", d.leftAlone},
 		{"good probes bring the primary back", d.returns},
+		{"what local acknowledged is there", d.delivered},
 	} {
 		began := time.Now()
 		bounded, cancel := context.WithTimeout(ctx, 30*time.Second)
@@ -91,6 +97,14 @@ func drill(ctx context.Context, args []string, out, stderr io.Writer) error {
 
 // localClient is a client of local without the hook. FromEnv has accepted its URL.
 func localClient() (*redis.Client, error) {
+	o, err := localOptions()
+	if err != nil {
+		return nil, err
+	}
+	return redis.NewClient(o), nil
+}
+
+func localOptions() (*redis.Options, error) {
 	url := strings.TrimSpace(os.Getenv("REDIS_FALLBACK_URL"))
 	if url == "" {
 		url = "redis://localhost:6379/0"
@@ -100,7 +114,7 @@ func localClient() (*redis.Client, error) {
 		return nil, errors.New("REDIS_FALLBACK_URL: not a Redis URL")
 	}
 	o.MaxRetries, o.DialerRetries = -1, 1
-	return redis.NewClient(o), nil
+	return o, nil
 }
 
 // advice turns what a server said into what to do.
@@ -216,12 +230,44 @@ func (d *exercise) returns(ctx context.Context) error {
 	return err
 }
 
+func (d *exercise) delivered(ctx context.Context) error {
+	if off := d.h.Status().Journal.Off; off != "" {
+		return fmt.Errorf("there is no journal: %s", off)
+	}
+	n, err := d.rdb.Get(ctx, d.key+":n").Int()
+	if err == nil && n != 1 {
+		err = fmt.Errorf("a counter that was incremented once on local is %d on the primary", n)
+	}
+	return err
+}
+
 func (d *exercise) cleanUp() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	_ = d.h.Shutdown(ctx) // or it would write its record again
 	keys := []string{d.key + ":local", d.key + ":primary", d.key + ":n", d.key + ":a"}
 	_ = d.local.Del(ctx, keys...).Err()
+	keys = append(keys[1:], d.forget(ctx)...)
 	if d.h.Serving() == fallback.Primary {
-		_ = d.rdb.Del(ctx, keys[1]).Err()
+		_ = d.rdb.Del(ctx, keys...).Err()
 	}
+}
+
+// forget removes the record and the journal of the drill, and returns the keys that the primary has of it.
+func (d *exercise) forget(ctx context.Context) []string {
+	o := *d.local.Options()
+	if o.DB = d.h.Status().Journal.Database; o.DB <= 0 {
+		return nil
+	}
+	store := journal.New(redis.NewClient(&o), d.name, o.DB)
+	defer store.Client().Close()
+	v, err := store.Open(ctx, "") // makes one where there is none
+	all := store.Client().Scan(ctx, 0, "fallback:"+d.name+":*", 1000).Iterator()
+	for all.Next(ctx) {
+		_ = store.Client().Del(ctx, all.Val()).Err()
+	}
+	if err != nil {
+		return nil
+	}
+	return []string{store.FingerprintKey(), store.PositionKey(v.Record.ID)}
 }

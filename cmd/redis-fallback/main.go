@@ -1,7 +1,11 @@
-// Command redis-fallback shows and tries out the fallback.
+// Command redis-fallback shows and tries out the fallback, and looks after what local keeps.
 //
-//	redis-fallback demo    the whole story in under a minute, nothing to install
-//	redis-fallback drill   proves that this application's own settings fail over and return
+//	redis-fallback demo     the whole story in under a minute, nothing to install
+//	redis-fallback drill    proves that this application's own settings fail over and return
+//	redis-fallback status   who serves, the journal, the processes, and whether local is fit for it
+//	redis-fallback drain    delivers the journal, with no application running or beside some
+//	redis-fallback dead     what the primary did not take
+//	redis-fallback pin      holds the service of all processes on one server; unpin ends that
 package main
 
 import (
@@ -21,6 +25,12 @@ const usage = `redis-fallback: a go-redis client that survives its quota
 
   redis-fallback demo     an embedded metered Redis runs into its quota, and comes back
   redis-fallback drill    refuse, fail over and return with the settings of the environment
+
+  redis-fallback status   who serves, the journal, the processes, and whether local is fit for it
+  redis-fallback drain    deliver the journal to the primary, with no application running or beside some
+  redis-fallback dead     list, send again or drop what the primary did not take
+  redis-fallback pin      hold the service of all processes on primary or local
+  redis-fallback unpin    end that
 
 redis-fallback <command> --help says more.
 `
@@ -45,6 +55,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = demo(ctx, args[1:], stdout, stderr)
 	case "drill":
 		err = drill(ctx, args[1:], stdout, stderr)
+	case "status":
+		err = status(ctx, args[1:], stdout, stderr)
+	case "drain":
+		err = drain(ctx, args[1:], stdout, stderr)
+	case "dead":
+		err = dead(ctx, args[1:], stdout, stderr)
+	case "pin":
+		err = pin(ctx, args[1:], stdout, stderr)
+	case "unpin":
+		err = unpin(ctx, args[1:], stdout, stderr)
 	case "help", "-h", "-help", "--help":
 		fmt.Fprint(stdout, usage)
 	default:
