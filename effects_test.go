@@ -230,7 +230,7 @@ var ways = []way{
 }
 
 func (w *way) takes(e *effect) bool {
-	return !(w.tx && e.odd || w.pure && e.code || w.loose && (e.luck || e.name == "xadd small"))
+	return !(w.tx && e.odd || w.pure && e.code || w.loose && (e.luck || e.name == "xadd small" || e.name == "xadd partly"))
 }
 
 // Law 7: whatever local acknowledged while it served, the primary has after the return as local has it,
