@@ -39,6 +39,7 @@ type share struct {
 	fenced, noted, turnedAway, returnsFailed atomic.Int64
 	lastFault                                atomic.Pointer[lastFailure] // of a return or a drain
 	delivering                               atomic.Bool
+	landing                                  atomic.Bool // local is back, and its journal on its way
 }
 
 // How often a process looks at the record: while the primary serves as often as at local, else often
