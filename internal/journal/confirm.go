@@ -15,6 +15,7 @@ const confirmAtOnce = 500
 // replace each other.
 func (w *work) confirm(ctx context.Context, upto ID) error {
 	q := newInquiry(w.drain.home(), w.neverQueued)
+	read := w.record
 	var n int64
 	err := w.between(ctx, upto, func(e *Entry) error {
 		if len(e.Commands) > 0 {
@@ -34,8 +35,7 @@ func (w *work) confirm(ctx context.Context, upto ID) error {
 	q.at = 0
 	err = w.between(ctx, upto, func(e *Entry) error {
 		if len(dead.all) >= confirmAtOnce {
-			// Only from this floor, or an operator may have dropped some since.
-			if err := w.settle(ctx, last, w.record.Floor.String(), &dead); err != nil {
+			if err := w.settleRead(ctx, read, last, &dead); err != nil {
 				return err
 			}
 			dead = letters{at: dead.at}
@@ -48,7 +48,18 @@ func (w *work) confirm(ctx context.Context, upto ID) error {
 		return err
 	}
 	w.progress.Unconfirmed += n
-	return w.settle(ctx, upto, w.record.Floor.String(), &dead)
+	return w.settleRead(ctx, read, upto, &dead)
+}
+
+// settleRead settles entries that were read under a record, if it has not changed: a stream that was renamed
+// meanwhile may have been missed. And only from this floor: another one may have settled them, and an
+// operator dropped some of the letters since.
+func (w *work) settleRead(ctx context.Context, read *Record, upto ID, dead *letters) error {
+	floor := w.record.Floor.String()
+	if err := w.mark(ctx, read, ID{}); err != nil {
+		return err
+	}
+	return w.settle(ctx, upto, floor, dead)
 }
 
 // tell makes a letter of a command that has failed, or may have.

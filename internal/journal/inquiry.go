@@ -99,7 +99,7 @@ func (q *inquiry) noteOne(e *Entry, index int, name string, args []string) {
 					t.read = q.at
 				}
 			}
-			t.there = t.there || !removers[name]
+			t.there = t.there || !u.looks
 			t.removed = t.removed || removers[name]
 		case doesRead:
 			if !t.fixed && t.needs != 0 {

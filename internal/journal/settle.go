@@ -233,8 +233,7 @@ func (w *work) bury(ctx context.Context, upto ID) error {
 				dead.add(l)
 			}
 		}
-		// Only from this floor: another one may have buried them, and an operator dropped some since.
-		if err := w.settle(ctx, last, w.record.Floor.String(), &dead); err != nil {
+		if err := w.settleRead(ctx, w.record, last, &dead); err != nil {
 			return err
 		}
 	}

@@ -44,6 +44,7 @@ type use struct {
 	at    place
 	doing doing
 	types types // that it needs
+	looks bool  // where the key is not there it makes none
 }
 
 // removers are the commands that may leave nothing of a key, now or later.
@@ -115,7 +116,8 @@ func usesOfTable(db, name string, args []string) (uses []use, sure bool) {
 			}
 		}
 		for _, i := range keys {
-			uses = append(uses, use{place{db, args[i]}, doesRead, 0}, use{place{db, args[i]}, doesTaint, 0})
+			at := place{db, args[i]}
+			uses = append(uses, use{at: at, doing: doesRead}, use{at: at, doing: doesTaint})
 		}
 		return uses, false
 	}
@@ -134,11 +136,11 @@ func usesOfTable(db, name string, args []string) (uses []use, sure bool) {
 	}
 	for _, i := range keys {
 		if i != to {
-			uses = append(uses, use{place{db, args[i]}, doesNeed, needs})
+			uses = append(uses, use{place{db, args[i]}, doesNeed, needs, to > 0 || removers[name]})
 		}
 	}
 	if to > 0 && to < len(args) {
-		uses = append(uses, use{place{db, args[to]}, doesTaint, 0})
+		uses = append(uses, use{at: place{db, args[to]}, doing: doesTaint})
 	}
 	return uses, true
 }

@@ -58,7 +58,12 @@ func (q *inquiry) judgeOne(db, name string, args []string) (v verdict) {
 		t := q.trace(u.at)
 		switch {
 		case u.doing == doesNeed:
-			if found := q.judgeKey(t, u.types, name, args); v.err == nil || v.doubt && found.err != nil {
+			found := q.judgeKey(t, u, name, args)
+			if from := q.trace(uses[0].at); name == "smove" && found.err != nil && t != from &&
+				(q.at <= from.since || from.kind != "set" || from.there) {
+				found = doubtful("for of a set that is not there nothing is moved, whatever the other key is")
+			}
+			if v.err == nil || v.doubt && found.err != nil {
 				v = found
 			}
 		case u.doing == doesTaint && (t.since == q.at || q.at <= t.read):
@@ -85,7 +90,7 @@ func (q *inquiry) judgeMade(t *trace, name string, v verdict) verdict {
 }
 
 // judgeKey tells of one key of a command what came of it.
-func (q *inquiry) judgeKey(t *trace, needs types, name string, args []string) verdict {
+func (q *inquiry) judgeKey(t *trace, u use, name string, args []string) verdict {
 	switch {
 	case q.at <= t.since && q.at <= t.read:
 		return doubtful("for its key was taken elsewhere before it was overwritten")
@@ -94,14 +99,17 @@ func (q *inquiry) judgeKey(t *trace, needs types, name string, args []string) ve
 	case t.kind == "":
 		return doubtful("for the type of its key could not be read")
 	case t.kind == "none":
-		if t.removed {
+		if t.removed && t.needs&^u.types != 0 {
+			return doubtful("for its key may have had another type")
+		}
+		if t.removed || u.looks {
 			return verdict{}
 		}
 		return doubtful("for its key is not there")
 	}
 	switch is := typesByName[t.kind]; {
-	case needs&is != 0:
-	case t.needs&is != 0 && t.removed:
+	case u.types&is != 0:
+	case t.needs&is != 0 && (t.removed || u.looks):
 		return doubtful("for its key has changed its type")
 	default:
 		return failed("WRONGTYPE Operation against a key holding the wrong kind of value")
@@ -138,10 +146,10 @@ func (q *inquiry) judgeKey(t *trace, needs types, name string, args []string) ve
 
 func (t *trace) count(ok, unsure bool, text string) verdict {
 	switch {
-	case ok:
-		return verdict{}
 	case t.text || unsure:
 		return doubtful("for its value was changed by others as well")
+	case ok:
+		return verdict{}
 	}
 	return failed(text)
 }
