@@ -54,7 +54,8 @@ func gatedClient(t *testing.T, primary, local *redistest.Server, patience time.D
 	g.guard(o)
 	lo.ReadTimeout = patience
 	rdb, back := redis.NewClient(o), redis.NewClient(lo)
-	h := fallback.New(back, fallback.WithLogger((&lines{}).logger()))
+	// A name of its own, or the trip of one would be that of all who have this local.
+	h := fallback.New(back, fallback.WithLogger((&lines{}).logger()), fallback.WithName(t.Name()))
 	rdb.AddHook(h)
 	t.Cleanup(func() {
 		_ = h.Shutdown(ctx)

@@ -107,8 +107,10 @@ func (s *share) execute(ctx context.Context, conn *redis.Conn, e *era, db int, l
 			}
 		}
 	case isReply(err):
-		if id, ok := note.Val().(string); ok && !tx && !command.Of(cmds[0].Args()).Has(command.Code) {
-			// It failed, all of it.
+		code := command.Of(cmds[0].Args()).Has(command.Code) && !unknownFunction(err) && !unknownScript(err)
+		if id, ok := note.Val().(string); ok && !tx && !code {
+			// It failed, all of it. One of a function that local did not know yet would be delivered besides
+			// that of the second attempt, to a primary that knows it.
 			_ = s.store.Strike(ctx, id)
 		}
 		return firstErr(cmds)

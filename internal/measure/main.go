@@ -6,6 +6,8 @@
 //	go run ./internal/measure outage     a killed and a hung primary: worst call and errors
 //	go run ./internal/measure quota      64 workers through a minute of quota
 //	go run ./internal/measure idle       connections that the host closes, over TLS
+//	go run ./internal/measure journal    writes while local serves, beside a bare client on local
+//	go run ./internal/measure return     the pause at a return, with 4 processes of 64 workers
 //	go run ./internal/measure drain      the delivery of a journal beside raw pipelines, and what it costs
 package main
 
@@ -26,6 +28,14 @@ import (
 )
 
 func main() {
+	if primary := os.Getenv(envPrimary); primary != "" {
+		redis.SetLogger(silent{})
+		if err := child(primary, os.Getenv(envLocal)); err != nil {
+			fmt.Fprintln(os.Stderr, "measure: a child process:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	pairs := flag.Int("pairs", 20, "interleaved pairs for each ratio")
 	span := flag.Duration("span", time.Second, "time of one half of a pair")
 	only := flag.String("row", "", "only rows of overhead whose name contains this")
@@ -36,7 +46,13 @@ func main() {
 		name string
 		run  func(*bench) error
 	}{
-		{"overhead", overhead}, {"outage", outage}, {"quota", quota}, {"idle", idle}, {"drain", drained},
+		{"overhead", overhead},
+		{"outage", outage},
+		{"quota", quota},
+		{"idle", idle},
+		{"drain", drained},
+		{"journal", journaled},
+		{"return", returned},
 	}
 	want := flag.Args()
 	b := &bench{pairs: *pairs, span: *span, only: *only}

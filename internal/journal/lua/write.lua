@@ -178,6 +178,7 @@ local function derive(code, first, last, p, r)
       if arg(i + streams) == '>' and list and #list > 0 then
         local newest = list[#list][1]
         if has(1024) then
+          write({ 'XGROUP', 'CREATECONSUMER', arg(i), arg(at), arg(at + 1) })
           write({ 'XGROUP', 'SETID', arg(i), arg(at), newest })
         else
           for j = 1, #list do

@@ -1,0 +1,40 @@
+-- Runs one write on local and writes down that it did, as one step: the short form of write.lua for what
+-- is written down as it was given, or its beginning. What does not change is part of the text: a longer
+-- call costs more than all of this.
+-- ARGV: the fence that must stand there, the user's database, the header of the entry, the place of the
+-- key whose deadline matters (0 none), how to look at the reply (n: nil is that nothing was done; g and h:
+-- an integer that may be beyond 2^53, of a string or a hash; 3: in the form of RESP3), the place of the
+-- last argument that is written down, and the arguments, an empty one behind them where that makes pairs.
+local call, how = redis.call, ARGV[5]
+call('SELECT', DATABASE)
+local f = call('GET', FENCE)
+if f ~= ARGV[1] then return { err = 'FENCED ' .. (f or '') } end
+call('SELECT', ARGV[2])
+if how == '3' then redis.setresp(3) end
+local last, args = tonumber(ARGV[6]), #ARGV
+local r = redis.pcall(unpack(ARGV, 8, args - tonumber(ARGV[7])))
+if type(r) == 'table' and r.err or how == 'n' and not r then return r end
+local header, key = ARGV[3], ARGV[4]
+if key ~= '0' then
+  local t = call('PEXPIRETIME', ARGV[8 + tonumber(key)])
+  if t >= 0 then
+    header = header .. '0.' .. key .. '=' .. string.format('%.0f', t)
+  elseif how == 'n' then
+    header = header .. '0.' .. key .. '=0'
+  end
+end
+if type(r) == 'number' and (how == 'g' or how == 'h') and (r >= 9007199254740992 or r <= -9007199254740992) then
+  if how == 'g' then r = call('GET', ARGV[9]) else r = call('HGET', ARGV[9], ARGV[10]) end
+end
+call('SELECT', DATABASE)
+if last == args then
+  call('XADD', STREAM, '*', header, unpack(ARGV, 8))
+elseif last % 2 == 0 then
+  call('XADD', STREAM, '*', header, unpack(ARGV, 8, last))
+else
+  local list = { unpack(ARGV, 8, last) }
+  list[#list + 1] = ''
+  call('XADD', STREAM, '*', header, unpack(list))
+end
+if how == '3' then redis.setresp(2) end
+return r
