@@ -146,7 +146,7 @@ func (s *share) read(ctx context.Context) error {
 // failed hears of an error of local's.
 func (s *share) failed(err error) {
 	if errors.Is(err, journal.ErrUnfit) {
-		s.turnOff(plainText(err))
+		s.turnOff(s.unfitFor(err))
 	}
 }
 
