@@ -238,15 +238,15 @@ func ExampleHook_Drain() {
 	hosted.Renew()
 	estimate, err := h.Estimate(ctx)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	delivered, err := h.Drain(ctx, 2*estimate.Commands)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	letters, err := h.DeadLetters(ctx)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	visits, _ := hosted.Data().Get("visits")
 	fmt.Println(estimate.Writes, delivered, len(letters), visits, h.Serving())

@@ -274,6 +274,7 @@ func (s *share) noTrip(err error) (*era, bool) {
 	}
 	s.h.backup.failure(err)
 	if !isReply(err) {
+		s.h.logLocal(err)
 		s.h.backup.breaker.Trip()
 		s.h.recheckLocal()
 	}
