@@ -158,7 +158,7 @@ func (s *share) script(ctx context.Context, e *era, c *call, n journal.Noted) er
 	if unknownScript(err) {
 		// Local was started again, or its scripts were flushed; nothing of it ran.
 		c.cmd.SetErr(nil)
-		cmd.args = journal.Body(cmd.args)
+		cmd.args = s.store.Body(cmd.args)
 		err = s.send(ctx, c, cmd)
 	}
 	if err == nil && n.Note.Code == command.NoteInteger {
@@ -182,7 +182,7 @@ func (s *share) rawScript(ctx context.Context, c *call, args []any) error {
 		if !unknownScript(err) || args[0] == "eval" {
 			return err
 		}
-		args = journal.Body(args)
+		args = s.store.Body(args)
 	}
 }
 

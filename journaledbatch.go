@@ -263,7 +263,7 @@ func (s *share) received(ctx context.Context, b *batch, conn target, it *item) e
 		case journal.Fenced(refusal), journal.Full(refusal):
 			return refusal
 		case unknownScript(refusal) && attempt == 0:
-			again := item{cmds: it.cmds, args: journal.Body(it.args)}
+			again := item{cmds: it.cmds, args: s.store.Body(it.args)}
 			if it.call != nil {
 				again.call = redis.NewRawCmd(ctx, again.args...)
 			} else {

@@ -54,7 +54,7 @@ func (h *Hook) fenceSeat(ctx context.Context, e *era, s *seat) error {
 	case err == nil:
 		s.queued = nil
 		return nil
-	case errors.Is(err, errFenced):
+	case journal.Fenced(err):
 		return h.share.begunElsewhere(ctx)
 	case journal.Full(err):
 		return &Error{Primary: e.refusal(), Local: ErrJournalFull}
@@ -66,24 +66,18 @@ func (h *Hook) fenceSeat(ctx context.Context, e *era, s *seat) error {
 
 // watchFence has a connection that is in database db watch the fence, and compares it.
 func (s *share) watchFence(ctx context.Context, conn *redis.Conn, e *era, db int) error {
-	keys := s.store.Fences()
-	got := redis.NewSliceCmd(ctx, "mget", keys[0], keys[1])
+	key := s.store.FenceKey()
+	got := redis.NewSliceCmd(ctx, "mget", key)
 	p := conn.Pipeline()
 	if err := p.BatchProcess(ctx,
 		&once{Cmder: redis.NewStatusCmd(ctx, "select", s.store.Database())},
-		redis.NewStatusCmd(ctx, "watch", keys[0], keys[1]), got, redis.NewStatusCmd(ctx, "select", db)); err != nil {
+		redis.NewStatusCmd(ctx, "watch", key), got, redis.NewStatusCmd(ctx, "select", db)); err != nil {
 		return err
 	}
 	if _, err := p.Exec(ctx); err != nil {
 		return err // it may be in the other database: no use any more
 	}
-	switch now, full := got.Val()[0], got.Val()[1]; {
-	case now != e.rec.Fence():
-		return errFenced
-	case full != nil:
-		return replyError("JOURNALFULL the journal on local is full")
-	}
-	return nil
+	return journal.At(e.rec.Fence(), got.Val()[0])
 }
 
 // execByHand ends a transaction that the program has put together itself: what it queued is written down
@@ -91,7 +85,7 @@ func (s *share) watchFence(ctx context.Context, conn *redis.Conn, e *era, db int
 func (h *Hook) execByHand(ctx context.Context, e *era, s *seat, cmd redis.Cmder) error {
 	db, label := h.share.database(s)
 	w := journal.Write{Fence: e.rec.Fence(), DB: db, Label: label, Kind: journal.KindScript, Noting: true}
-	note := journal.Body(h.share.store.Args(w, s.queued))
+	note := h.share.store.Body(h.share.store.Args(w, s.queued))
 	s.queued = nil
 	for _, args := range [][]any{{"setrange", h.share.store.Room(), 0, ""}, note} {
 		if err := h.onSeat(ctx, e, s, redis.NewCmd(ctx, args...), 0, true); err != nil {

@@ -72,7 +72,7 @@ func (s *share) armedScript(ctx context.Context, e *era, b *batch, db int, label
 	exec := redis.NewRawCmd(ctx, "exec")
 	p := conn.Pipeline()
 	// By its body: in a transaction there is no second attempt.
-	sent := []redis.Cmder{&once{Cmder: redis.NewStatusCmd(ctx, "multi")}, redis.NewStatusCmd(ctx, journal.Body(args)...), exec}
+	sent := []redis.Cmder{&once{Cmder: redis.NewStatusCmd(ctx, "multi")}, redis.NewStatusCmd(ctx, s.store.Body(args)...), exec}
 	if err := p.BatchProcess(ctx, sent...); err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (s *share) armedNatively(ctx context.Context, e *era, b *batch, db int, lab
 	}
 	switch err := s.watchFence(ctx, conn, e, db); {
 	case err == nil:
-	case errors.Is(err, errFenced):
+	case journal.Fenced(err):
 		return s.begunElsewhere(ctx)
 	case journal.Full(err):
 		return err
@@ -128,7 +128,7 @@ func (s *share) armedNatively(ctx context.Context, e *era, b *batch, db int, lab
 		return err
 	}
 	err = s.execute(ctx, conn, e, db, label, kind, part, true, nil)
-	if errors.Is(err, errFenced) {
+	if errors.Is(err, errFenced) || journal.Fenced(err) {
 		return s.begunElsewhere(ctx)
 	}
 	if err != nil && !isReply(err) {

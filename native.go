@@ -40,25 +40,22 @@ func (s *share) inMulti(ctx context.Context, e *era, db int, label string, kind 
 
 // armFence watches the fence, and compares it.
 func (s *share) armFence(ctx context.Context, conn *redis.Conn, e *era) error {
-	keys := s.store.Fences()
+	key := s.store.FenceKey()
 	p := conn.Pipeline()
-	_ = p.Process(ctx, redis.NewStatusCmd(ctx, "watch", keys[0], keys[1]))
-	got := redis.NewSliceCmd(ctx, "mget", keys[0], keys[1])
+	_ = p.Process(ctx, redis.NewStatusCmd(ctx, "watch", key))
+	got := redis.NewSliceCmd(ctx, "mget", key)
 	_ = p.Process(ctx, got)
 	if _, err := p.Exec(ctx); err != nil {
 		return err
 	}
-	now, full := got.Val()[0], got.Val()[1]
-	if now == e.rec.Fence() && full == nil {
+	fault := journal.At(e.rec.Fence(), got.Val()[0])
+	if fault == nil {
 		return nil
 	}
 	if err := conn.Process(ctx, redis.NewStatusCmd(ctx, "unwatch")); err != nil {
 		return err
 	}
-	if full != nil && now == e.rec.Fence() {
-		return replyError("JOURNALFULL the journal on local is full")
-	}
-	return errFenced
+	return fault
 }
 
 // execute sends the transaction on a connection on which the fence is watched. home is the database
@@ -73,7 +70,7 @@ func (s *share) execute(ctx context.Context, conn *redis.Conn, e *era, db int, l
 	}
 	w := journal.Write{Fence: e.rec.Fence(), DB: db, Label: label, Kind: kind, Noting: true}
 	// Never by its hash: the commands would have run if local did not know it.
-	note := redis.NewCmd(ctx, journal.Body(s.store.Args(w, notes))...)
+	note := redis.NewCmd(ctx, s.store.Body(s.store.Args(w, notes))...)
 	// Local with its memory full takes no entry, and must not run the commands either.
 	room := redis.NewIntCmd(ctx, "setrange", s.store.Room(), 0, "")
 	all := make([]redis.Cmder, 0, len(cmds)+4)

@@ -83,7 +83,7 @@ func (s *Store) Tick(ctx context.Context, p *Process, limits Limits) (*Fleet, er
 		id, text = p.ID, string(b)
 	}
 	reply, err := tickScript.Run(ctx, s.rdb,
-		[]string{s.state(), s.processes(), s.stream(), s.dead(), s.lease(Prober), s.lease(Drainer), s.full()},
+		[]string{s.state(), s.processes(), s.stream(), s.dead(), s.lease(Prober), s.lease(Drainer), s.fence()},
 		id, text, ProcessTime.Milliseconds(), limits.Entries, limits.Bytes).Slice()
 	if err != nil {
 		return nil, unfit(err)

@@ -24,6 +24,7 @@ type Store struct {
 	db   int
 	name string
 
+	scripts scripts
 	version atomic.Uint32
 }
 
@@ -31,6 +32,7 @@ type Store struct {
 // database is db. It does no I/O.
 func New(rdb *redis.Client, name string, db int) *Store {
 	s := &Store{rdb: rdb, db: db, name: name}
+	s.scripts = s.newScripts()
 	s.version.Store(oldest)
 	return s
 }
@@ -45,7 +47,6 @@ func (s *Store) key(what string) string { return "fallback:" + s.name + ":" + wh
 
 func (s *Store) state() string     { return s.key("state") }
 func (s *Store) fence() string     { return s.key("fence") }
-func (s *Store) full() string      { return s.key("full") }
 func (s *Store) stream() string    { return s.key("journal") }
 func (s *Store) kept() string      { return s.key("kept") }
 func (s *Store) dead() string      { return s.key("dead") }

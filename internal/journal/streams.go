@@ -81,6 +81,10 @@ func (e *end) next(w *work, c *command) {
 	if i < 0 || e.closed {
 		return
 	}
+	if strings.HasSuffix(c.args[i], "-*") {
+		e.closed = true // which one it gets is not known here
+		return
+	}
 	id := ParseID(c.args[i])
 	if !e.anew && id.After(e.last) {
 		e.last = id

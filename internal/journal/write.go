@@ -2,18 +2,42 @@ package journal
 
 import (
 	"context"
+	"crypto/sha1" //nolint:gosec // the name that Redis gives a script
 	_ "embed"
+	"encoding/hex"
+	"fmt"
 	"strconv"
 	"strings"
 
 	table "github.com/redis-fallback/fallback/internal/command"
-	"github.com/redis/go-redis/v9"
 )
 
 //go:embed lua/write.lua
 var writeLua string
 
-var writeScript = redis.NewScript(writeLua)
+//go:embed lua/one.lua
+var oneLua string
+
+//go:embed lua/several.lua
+var severalLua string
+
+// scripts are those that write, for one journal.
+type scripts struct{ whole, one, several script }
+
+type script struct{ text, hash string }
+
+func newScript(text string) script {
+	sum := sha1.Sum([]byte(text)) //nolint:gosec // the name that Redis gives a script
+	return script{text, hex.EncodeToString(sum[:])}
+}
+
+func (s *Store) newScripts() scripts {
+	quote := func(text string) string { return "'" + luaQuote.Replace(text) + "'" }
+	names := strings.NewReplacer("DATABASE", strconv.Itoa(s.db), "FENCE)", quote(s.fence())+")", "STREAM,", quote(s.stream())+",")
+	return scripts{newScript(writeLua), newScript(names.Replace(oneLua)), newScript(names.Replace(severalLua))}
+}
+
+var luaQuote = strings.NewReplacer("\\", "\\\\", "'", "\\'", "\n", "\\n", "\r", "\\r", "\x00", "\\0")
 
 // Write is a call on local of some commands, with the entry of what they did.
 type Write struct {
@@ -32,6 +56,9 @@ const MaxArgs = 3000
 
 // Args returns the arguments of the EVALSHA that makes the call.
 func (s *Store) Args(w Write, cmds []Noted) []any {
+	if args := s.short(w, cmds); args != nil {
+		return args
+	}
 	n := 0
 	for i := range cmds {
 		n += len(cmds[i].Args)
@@ -50,7 +77,7 @@ func (s *Store) Args(w Write, cmds []Noted) []any {
 		flags = append(flags, 'u')
 	}
 	args := make([]any, 0, n+12)
-	args = append(args, "evalsha", writeScript.Hash(), 3, s.fence(), s.full(), s.stream(),
+	args = append(args, "evalsha", s.scripts.whole.hash, 2, s.fence(), s.stream(),
 		w.Fence, s.db, w.DB, w.Label, string(flags), plan(cmds, w.Noting))
 	for i := range cmds {
 		args = append(args, cmds[i].Args...)
@@ -60,9 +87,15 @@ func (s *Store) Args(w Write, cmds []Noted) []any {
 
 // Body returns the same call with the script itself in place of its hash, for a server that does not
 // have it.
-func Body(args []any) []any {
-	whole := append([]any{"eval", writeLua}, args[2:]...)
-	return whole
+func (s *Store) Body(args []any) []any {
+	text := s.scripts.whole.text
+	switch args[1] {
+	case s.scripts.one.hash:
+		text = s.scripts.one.text
+	case s.scripts.several.hash:
+		text = s.scripts.several.text
+	}
+	return append([]any{"eval", text}, args[2:]...)
 }
 
 // Noted is a command with what is known of its effect.
@@ -91,12 +124,37 @@ func plan(cmds []Noted, noting bool) string {
 		if b.Len() > 0 {
 			b.WriteByte(',')
 		}
-		if n > 1 {
+		if n > 1 && !(noting && c.Note.Code == table.NoteAdd) {
 			b.WriteString(strconv.Itoa(n))
+		}
+		if noting && c.Note.Code == table.NoteAdd {
+			added(&b, cmds, i-n, n)
+			continue
 		}
 		c.item(&b, noting)
 	}
 	return b.String()
+}
+
+// noteAdded is, in a plan, an XADD that has run already.
+const noteAdded = "A"
+
+// added tells of like XADDs in a transaction how far from the end of its stream each one's entry is.
+func added(b *strings.Builder, cmds []Noted, from, n int) {
+	for i := from; i < from+n; i++ {
+		c, rank := &cmds[i], 1
+		for j := i + 1; j < len(cmds); j++ {
+			o := &cmds[j]
+			if o.Note.Code == table.NoteAdd && fmt.Sprint(o.Args[o.Note.Key]) == fmt.Sprint(c.Args[c.Note.Key]) {
+				rank++
+			}
+		}
+		if i > from {
+			b.WriteByte(',')
+		}
+		b.WriteString(noteAdded + strconv.Itoa(len(c.Args)) + ":" + strconv.Itoa(int(c.Note.Key)) + "." +
+			strconv.Itoa(int(c.Note.At)) + "." + strconv.Itoa(rank))
+	}
 }
 
 func (c *Noted) item(b *strings.Builder, noting bool) {
@@ -136,9 +194,28 @@ func (c *Noted) item(b *strings.Builder, noting bool) {
 	}
 }
 
-// Fences are the keys that must not change between the look at them and a write: the fence, and what
-// says that the journal is full.
-func (s *Store) Fences() [2]string { return [2]string{s.fence(), s.full()} }
+// FenceKey is what must not change between the look at it and a write.
+func (s *Store) FenceKey() string { return s.fence() }
+
+// At tells from what stands at FenceKey whether a write of the given fence may pass: nil, or an error that
+// Fenced or Full reports.
+func At(fence string, now any) error {
+	switch now {
+	case fence:
+		return nil
+	case fence + " full":
+		return refusal(isFull)
+	}
+	return refusal(fenced)
+}
+
+// refusal is what a call answers, as an error.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+// RedisError makes a refusal a redis.Error, as a script's is.
+func (refusal) RedisError() {}
 
 // Room is a key to write nothing to, which local refuses when its memory is full.
 func (s *Store) Room() string { return s.key("room") }
@@ -152,7 +229,9 @@ func (s *Store) Strike(ctx context.Context, id string) error {
 // Load gives local the script of the calls, and learns which commands it has.
 func (s *Store) Load(ctx context.Context) error {
 	p := s.rdb.Pipeline()
-	load := p.ScriptLoad(ctx, writeLua)
+	load := p.ScriptLoad(ctx, s.scripts.whole.text)
+	p.ScriptLoad(ctx, s.scripts.one.text)
+	p.ScriptLoad(ctx, s.scripts.several.text)
 	info := p.Info(ctx, "server")
 	if _, err := p.Exec(ctx); load.Err() != nil {
 		return unfit(load.Err())
@@ -203,7 +282,9 @@ const (
 
 // Fenced reports the error of a call that did not run because another server serves, or because the
 // journal was opened anew since.
-func Fenced(err error) bool { return err != nil && strings.HasPrefix(err.Error(), fenced) }
+func Fenced(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), fenced) && !Full(err)
+}
 
 // Full reports the error of a call that did not run because the journal is full.
 func Full(err error) bool { return err != nil && strings.HasPrefix(err.Error(), isFull) }

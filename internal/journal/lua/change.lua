@@ -1,4 +1,4 @@
--- Changes the record, if its epoch is the one given. KEYS: state, fence, journal, kept, full, deadlines, redo.
+-- Changes the record, if its epoch is the one given. KEYS: state, fence, journal, kept, deadlines, redo.
 -- ARGV: id, epoch, what, channel, by, reason, cause, kind, limit, usage, pin ('=' as it is), a time in
 -- ms, hash of the primary's address.
 -- Answers 1 if it did, local's time, and the record that holds then.
@@ -40,7 +40,7 @@ if what == 'trip' then
     redis.call('XADD', journal, text(first), 'o|||', '')
   end
   -- The primary has served since: what was known of its keys is not so any more, and what it refused is old.
-  redis.call('DEL', KEYS[6], KEYS[7])
+  redis.call('DEL', KEYS[5], KEYS[6])
   set('spent', '0')
   set('pace', '0')
   if ARGV[13] ~= '' and redis.call('HGET', state, 'addr') == '' then set('addr', ARGV[13]) end
@@ -68,7 +68,6 @@ elseif what == 'finish' then
     redis.call('RPUSH', KEYS[4], r[7])
     redis.call('PEXPIRE', r[7], ARGV[12])
   end
-  redis.call('DEL', KEYS[5])
   set('pace', '0')
 elseif what ~= 'pin' then
   return redis.error_reply('ERR no such change')

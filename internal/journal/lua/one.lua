@@ -8,7 +8,10 @@
 local call, how = redis.call, ARGV[5]
 call('SELECT', DATABASE)
 local f = call('GET', FENCE)
-if f ~= ARGV[1] then return { err = 'FENCED ' .. (f or '') } end
+if f ~= ARGV[1] then
+  if f == ARGV[1] .. ' full' then return { err = 'JOURNALFULL the journal on local is full' } end
+  return { err = 'FENCED ' .. (f or '') }
+end
 call('SELECT', ARGV[2])
 if how == '3' then redis.setresp(3) end
 local last, args = tonumber(ARGV[6]), #ARGV

@@ -7,7 +7,10 @@
 local call, pcall = redis.call, redis.pcall
 call('SELECT', DATABASE)
 local f = call('GET', FENCE)
-if f ~= ARGV[1] then return { err = 'FENCED ' .. (f or '') } end
+if f ~= ARGV[1] then
+  if f == ARGV[1] .. ' full' then return { err = 'JOURNALFULL the journal on local is full' } end
+  return { err = 'FENCED ' .. (f or '') }
+end
 call('SELECT', ARGV[2])
 local replies, seen, at, failed, due = {}, 0, 6, false, ''
 for times, n, key, whole in string.gmatch(ARGV[4], '(%d+)x(%d+):(%d+):(%d)') do

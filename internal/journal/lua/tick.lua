@@ -1,5 +1,5 @@
 -- What a process does at each beat: says that it is alive, and sees all there is to see.
--- KEYS: state, processes, journal, dead, lease of the prober, lease of the drainer, full.
+-- KEYS: state, processes, journal, dead, lease of the prober, lease of the drainer, fence.
 -- ARGV: process ('' only looks), its text, how long it counts as alive, entries and bytes at which the
 -- journal is full (0 never), holding limits.
 local t = redis.call('TIME')
@@ -22,13 +22,18 @@ if entries > 0 then
   if first[1] and string.sub(first[1][2][1], 1, 2) == 'o|' then table.remove(first, 1) end
   if first[1] then oldest = first[1][1] end
 end
+-- A full journal is said by the fence, which every write looks at anyway.
+local fence = redis.call('GET', KEYS[7]) or ''
+local full = string.sub(fence, -5) == ' full'
 if s[1] == 'local' and ARGV[1] ~= '' then
   local most, room = tonumber(ARGV[4]), tonumber(ARGV[5])
-  if (most > 0 and entries >= most) or (room > 0 and bytes >= room) then
-    redis.call('SET', KEYS[7], '1')
-  else
-    redis.call('DEL', KEYS[7])
+  local over = (most > 0 and entries >= most) or (room > 0 and bytes >= room)
+  if over and not full then
+    redis.call('SET', KEYS[7], fence .. ' full')
+  elseif full and not over then
+    redis.call('SET', KEYS[7], string.sub(fence, 1, -6))
   end
+  full = over
 end
 -- Nobody drains, so nobody takes back what writers were asked to wait.
 if redis.call('EXISTS', KEYS[6]) == 0 and (redis.call('HGET', KEYS[1], 'pace') or '0') ~= '0' then
@@ -36,4 +41,4 @@ if redis.call('EXISTS', KEYS[6]) == 0 and (redis.call('HGET', KEYS[1], 'pace') o
 end
 local function lease(key) return { redis.call('GET', key) or '', redis.call('PTTL', key) } end
 return { ms, redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2]), lease(KEYS[5]), lease(KEYS[6]),
-  entries, bytes, oldest, redis.call('HLEN', KEYS[4]), redis.call('EXISTS', KEYS[7]) }
+  entries, bytes, oldest, redis.call('HLEN', KEYS[4]), full and 1 or 0 }

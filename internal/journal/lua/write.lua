@@ -1,5 +1,5 @@
 -- Runs writes on local and writes down what they did, as one step.
--- KEYS: fence, full, journal. ARGV: the fence that must stand there, our database, the user's, the name
+-- KEYS: fence, journal. ARGV: the fence that must stand there, our database, the user's, the name
 -- that it has in the entry, flags, plan, and the arguments of the commands, one after the other.
 -- flags: kind of the entry (w, t or s); then 3 where replies are those of RESP3; m where the reply is the
 -- list of all replies; o where the commands have run already, in the transaction around this; u where a
@@ -10,9 +10,9 @@ local ours, theirs, flags = ARGV[2], ARGV[3], ARGV[5]
 local only = match(flags, 'o', 2, true)
 if not only then
   call('SELECT', ours)
-  local f = call('MGET', KEYS[1], KEYS[2])
-  if f[1] ~= ARGV[1] and not match(flags, 'u', 2, true) then return { err = 'FENCED ' .. (f[1] or '') } end
-  if f[2] then return { err = 'JOURNALFULL the journal on local is full' } end
+  local f = call('GET', KEYS[1])
+  if f == ARGV[1] .. ' full' then return { err = 'JOURNALFULL the journal on local is full' } end
+  if f ~= ARGV[1] and not match(flags, 'u', 2, true) then return { err = 'FENCED ' .. (f or '') } end
 end
 call('SELECT', theirs)
 local three = match(flags, '3', 2, true)
@@ -27,7 +27,7 @@ local function flush()
   local header = string.sub(flags, 1, 1) .. '|' .. ARGV[4] .. '|' .. table.concat(counts, ',') .. '|' .. table.concat(deadlines, ',')
   if #args % 2 == 0 then args[#args + 1] = '' end
   call('SELECT', ours)
-  id = call('XADD', KEYS[3], '*', header, unpack(args))
+  id = call('XADD', KEYS[2], '*', header, unpack(args))
   call('SELECT', theirs)
   counts, args, commands, deadlines = {}, {}, 0, {}
 end
@@ -263,6 +263,15 @@ for times, code, count, rest in string.gmatch(ARGV[6], '(%d*)(%a)(%d+)([^,]*)') 
     if three and (code == 'q' or code == 'f' or code == 'p') then redis.setresp(3) end
     if type(r) == 'table' and r.err or code == 'n' or code == 'q' then
       -- nothing to write down
+    elseif code == 'A' then
+      -- Of an XADD that has run already: its entry is that many from the end of the stream.
+      local e = pcall('XREVRANGE', ARGV[first + p[1]], '+', '-', 'COUNT', p[3])
+      if not e.err and e[p[3]] then
+        local list = { unpack(ARGV, first, last) }
+        list[p[2] + 1] = e[p[3]][1]
+        write(list)
+        deadline(ARGV[first + p[1]], p[1])
+      end
     elseif code == 'v' or code == 'd' or code == 'i' then
       if #args + n > 3500 then flush() end
       commands = commands + 1
