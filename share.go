@@ -147,7 +147,7 @@ func (s *share) read(ctx context.Context) error {
 // failed hears of an error of local's.
 func (s *share) failed(err error) {
 	if errors.Is(err, journal.ErrUnfit) {
-		s.turnOff(plainText(err))
+		s.turnOff(s.unfitFor(err))
 	}
 }
 
@@ -275,6 +275,7 @@ func (s *share) noTrip(err error) (*era, bool) {
 	}
 	s.h.backup.failure(err)
 	if !isReply(err) {
+		s.h.logLocal(err)
 		s.h.backup.breaker.Trip()
 		s.h.recheckLocal()
 	}
