@@ -32,8 +32,10 @@ func (w *work) confirm(ctx context.Context, upto ID) error {
 	}
 	dead := letters{at: time.UnixMilli(w.now)}
 	var last ID
+	due := dueAfterwards{home: w.drain.home(), at: map[place]int64{}}
 	q.at = 0
 	err = w.between(ctx, upto, func(e *Entry) error {
+		due.note(e)
 		if len(dead.all) >= confirmAtOnce {
 			if err := w.settleRead(ctx, read, last, &dead); err != nil {
 				return err
@@ -48,6 +50,8 @@ func (w *work) confirm(ctx context.Context, upto ID) error {
 		return err
 	}
 	w.progress.Unconfirmed += n
+	dead.deadlines = due.changes()
+	w.before.known = nil // read again with the next batch
 	return w.settleRead(ctx, read, upto, &dead)
 }
 
