@@ -48,7 +48,8 @@ func (s *share) comeBack(ctx context.Context) bool {
 	case err != nil:
 		s.later(err, 0)
 	}
-	return h.Serving() == Primary
+	e := h.era.Load()
+	return e.serving == Primary && !e.adrift
 }
 
 // drainer returns what delivers, over a client of its own that done closes.
@@ -152,6 +153,10 @@ func (s *share) drift(e *era) {
 // ashore is called when local, and with it the record, is back. If the primary does not take the journal
 // now, local serves again.
 func (s *share) ashore() {
+	if !s.landing.CompareAndSwap(false, true) {
+		return
+	}
+	defer s.landing.Store(false)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if s.comeBack(ctx) {
@@ -178,6 +183,15 @@ func (s *share) leave(ctx context.Context) {
 		_ = s.store.Release(ctx, journal.Drainer, s.self.ID)
 		return s.store.Gone(ctx, s.self.ID)
 	})
+}
+
+// close gives the connections of the share's own back. While local serves those that some writes need stay,
+// since it goes on serving after Shutdown.
+func (s *share) close() {
+	_ = s.ear.Close()
+	if s.h.Serving() == Primary || s.h.ownsLocal {
+		_ = s.store.Client().Close()
+	}
 }
 
 // Drain delivers now what the journal holds, while local goes on serving, and returns how many entries

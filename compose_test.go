@@ -48,7 +48,7 @@ func TestDockerCompose(t *testing.T) {
 	if !strings.HasPrefix(r.Environment["REDISCLI_AUTH"], "${REDIS_PASSWORD") {
 		t.Error("redis-cli ping has no password, and would call a healthy server unhealthy")
 	}
-	for _, want := range []string{"--requirepass ${REDIS_PASSWORD", "--appendonly yes", "--maxmemory ", "--maxmemory-policy noeviction"} {
+	for _, want := range []string{"--requirepass ${REDIS_PASSWORD", "--appendonly yes", "--appendfsync always", "--maxmemory ", "--maxmemory-policy noeviction"} {
 		if !strings.Contains(r.Command, want) {
 			t.Errorf("the command lacks %q", want)
 		}

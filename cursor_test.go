@@ -79,7 +79,7 @@ func TestScanAcrossASwitch(t *testing.T) {
 			t.Errorf("ScanIterator ended with %v", iter.Err())
 		}
 		seen := map[string]bool{}
-		iter = s.rdb.Scan(ctx, 0, "?*[0-9]", 50).Iterator()
+		iter = s.rdb.Scan(ctx, 0, "?[0-9]*", 50).Iterator()
 		for iter.Next(ctx) {
 			seen[iter.Val()] = true
 		}

@@ -217,3 +217,39 @@ func Example_watch() {
 	// Output:
 	// <nil> after 2 tries; 1 on local
 }
+
+// A journal that costs more than a return may spend is delivered by hand.
+func ExampleHook_Drain() {
+	hosted, second, stop := servers()
+	defer stop()
+	ctx := context.Background()
+	rdb := redis.NewClient(hosted.Options())
+	defer rdb.Close()
+	local := redis.NewClient(second.Options())
+	defer local.Close()
+	h := fallback.New(local, quiet(), fallback.WithJournal(fallback.JournalConfig{Budget: 1}))
+	rdb.AddHook(h)
+	defer h.Shutdown(ctx)
+
+	hosted.Exhaust()
+	for range 3 {
+		rdb.Incr(ctx, "visits")
+	}
+	hosted.Renew()
+	estimate, err := h.Estimate(ctx)
+	if err != nil {
+		panic(err)
+	}
+	delivered, err := h.Drain(ctx, 2*estimate.Commands)
+	if err != nil {
+		panic(err)
+	}
+	letters, err := h.DeadLetters(ctx)
+	if err != nil {
+		panic(err)
+	}
+	visits, _ := hosted.Data().Get("visits")
+	fmt.Println(estimate.Writes, delivered, len(letters), visits, h.Serving())
+	// Output:
+	// 3 3 0 3 local
+}

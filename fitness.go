@@ -52,6 +52,23 @@ func (s *share) examine(ctx context.Context) (why string, err error) {
 	return why, nil
 }
 
+// unfitFor says what local lacks, of an error that says that it lacks something.
+func (s *share) unfitFor(err error) string {
+	text, db := err.Error(), strconv.Itoa(s.store.Database())
+	for _, c := range [...]struct{ sign, why string }{
+		{"NOPERM", "local's user may not do what the journal does (NOPERM): allow it +@scripting, +@read, +@write, +@connection and the keys fallback:*"},
+		{"DB index", "local has no database " + db + ", which the journal is to be in; set databases to more in its configuration, or choose another (JournalConfig.Database)"},
+		{"SELECT is not allowed", "local is in cluster mode, and has database 0 alone; use a server that is not"},
+		{"nknown", "local does not know a command that the journal needs; use Redis 7.0 or later, or Valkey"},
+		{"WRONGTYPE", "something else has written to the journal's keys in database " + db + " of local; keep the application off it"},
+	} {
+		if strings.Contains(text, c.sign) {
+			return c.why
+		}
+	}
+	return plainText(err)
+}
+
 // shared says that the journal would lie among the user's keys.
 func (s *share) shared() string {
 	if s.home != s.store.Database() {

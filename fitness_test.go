@@ -167,6 +167,43 @@ func TestAJournalBeginsWhileLocalServes(t *testing.T) {
 	}
 }
 
+// What local lacks is said in words, and found before anything has to switch.
+func TestWhatLocalLacksIsSaid(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{
+		"local has no database 15":   {"--databases", "4"},
+		"local is in cluster mode":   {"--cluster-enabled", "yes"},
+		"does not know a command":    {"--rename-command", "EVALSHA", ""},
+		"local's user may not do":    nil,
+		"something else has written": nil,
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			p, server := onReal(t, nil, args...)
+			admin := server.Client(t)
+			var err error
+			switch {
+			case strings.Contains(want, "user"):
+				err = admin.Do(ctx, "acl", "setuser", "default", "-evalsha").Err()
+			case strings.Contains(want, "written"):
+				_, err = admin.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+					pipe.Do(ctx, "select", 15)
+					pipe.Set(ctx, "fallback:upstash:state", 1, 0)
+					return nil
+				})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.rdb.Ping(ctx)
+			eventually(t, "it is said", func() bool { return strings.Contains(p.h.Status().Journal.Off, want) })
+			if !strings.Contains(p.log.String(), want) {
+				t.Errorf("the log does not say it:\n%s", p.log)
+			}
+		})
+	}
+}
+
 func TestWhatHoldsNoJournalSaysSo(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

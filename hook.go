@@ -324,8 +324,9 @@ func (h *Hook) Shutdown(ctx context.Context) error {
 	if changes != nil && !again {
 		_ = changes.Close()
 	}
-	if s := h.journal(); s != nil && !again {
+	if s := h.share; s != nil && !again {
 		s.leave(ctx)
+		s.close()
 	}
 	for _, idle := range []<-chan struct{}{h.log.idle(), h.announce.idle(), h.carrying.idle()} {
 		select {

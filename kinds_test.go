@@ -86,6 +86,9 @@ func TestKinds(t *testing.T) {
 					}
 					k.calls(i+2, i+1)
 				}
+				if _, err := k.h.Drain(ctx, 0); errors.Is(err, fallback.ErrNoJournal) == k.journaled() {
+					t.Errorf("Drain: %v", err)
+				}
 				if st := k.h.Status(); st.Trips != 4 || st.Returns != 4 || st.LocalSessions != 0 {
 					t.Errorf("%d trips and %d returns, want 4 of each; %d connections held", st.Trips, st.Returns, st.LocalSessions)
 				}

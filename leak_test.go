@@ -29,7 +29,7 @@ func ours() int {
 // parts of the module that may have a goroutine.
 var parts = []string{
 	"fallback.(*Hook)", "fallback.(*queue", "fallback.(*hub)", "fallback.(*listener)", "fallback.(*seat)",
-	"fallback.(*side)", "fallback.(*dialTarget)", "fallback.(*limbo)", "fallback.within", "internal/wire.",
+	"fallback.(*side)", "fallback.(*share).beat", "fallback.(*share).comeBack", "fallback.(*dialTarget)", "fallback.(*limbo)", "fallback.within", "internal/wire.",
 }
 
 // No goroutine stands idle: not while the primary serves, not while local does and probes wait.

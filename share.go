@@ -39,6 +39,7 @@ type share struct {
 	fenced, noted, turnedAway, returnsFailed atomic.Int64
 	lastFault                                atomic.Pointer[lastFailure] // of a return or a drain
 	delivering                               atomic.Bool
+	landing                                  atomic.Bool // local is back, and its journal on its way
 }
 
 // How often a process looks at the record: while the primary serves as often as at local, else often
@@ -146,7 +147,7 @@ func (s *share) read(ctx context.Context) error {
 // failed hears of an error of local's.
 func (s *share) failed(err error) {
 	if errors.Is(err, journal.ErrUnfit) {
-		s.turnOff(plainText(err))
+		s.turnOff(s.unfitFor(err))
 	}
 }
 
@@ -274,6 +275,7 @@ func (s *share) noTrip(err error) (*era, bool) {
 	}
 	s.h.backup.failure(err)
 	if !isReply(err) {
+		s.h.logLocal(err)
 		s.h.backup.breaker.Trip()
 		s.h.recheckLocal()
 	}

@@ -239,3 +239,89 @@ func TestProcessesCountAcrossSwitches(t *testing.T) {
 		t.Errorf("%d INCR were acknowledged, n is %d on the primary, %d on local", done.Load(), n, number(t, local, "n"))
 	}
 }
+
+// A process whose local is gone for long goes on with the primary; what local holds is delivered when it
+// is back, and the processes agree again.
+func TestLocalComesBack(t *testing.T) {
+	t.Parallel()
+	primary, local := fallbacktest.Run(t), fallbacktest.Run(t)
+	p := newProcess(t, primary, local, quick(), fallback.WithLocalCheck(10*time.Millisecond),
+		fallback.WithJournal(fallback.JournalConfig{Patience: 50 * time.Millisecond}))
+	primary.Exhaust()
+	for range 3 {
+		if err := p.rdb.Incr(ctx, "n").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	local.Stop()
+	primary.Renew()
+	eventually(t, "going on without local", func() bool {
+		_ = p.rdb.Get(ctx, "n").Err()
+		return p.h.Serving() == fallback.Primary
+	})
+	if n, err := p.rdb.Incr(ctx, "n").Result(); n != 1 || err != nil {
+		t.Errorf("on the primary alone: %d, %v", n, err)
+	}
+	if err := local.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the delivery", func() bool { return number(t, primary, "n") == 4 })
+	primary.Exhaust()
+	eventually(t, "the next trip", func() bool { return p.rdb.Incr(ctx, "n").Err() == nil && p.h.Serving() == fallback.Local })
+}
+
+// When local is back and the primary refuses its journal, local serves: that is what the record says.
+func TestLocalComesBackAndThePrimaryRefuses(t *testing.T) {
+	t.Parallel()
+	primary, local := fallbacktest.Run(t), fallbacktest.Run(t)
+	p := newProcess(t, primary, local, quick(), fallback.WithLocalCheck(10*time.Millisecond),
+		fallback.WithJournal(fallback.JournalConfig{Patience: 50 * time.Millisecond}))
+	primary.Exhaust()
+	if err := p.rdb.Incr(ctx, "n").Err(); err != nil {
+		t.Fatal(err)
+	}
+	local.Stop()
+	primary.Renew()
+	eventually(t, "going on without local", func() bool {
+		_ = p.rdb.Get(ctx, "n").Err()
+		return p.h.Serving() == fallback.Primary
+	})
+	primary.RefuseOnly("EXEC", fallbacktest.ReplyRequests)
+	if err := local.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "local to serve", func() bool { return p.h.Serving() == fallback.Local })
+	if n, err := p.rdb.Incr(ctx, "n").Result(); n != 2 || err != nil {
+		t.Errorf("on local: %d, %v", n, err)
+	}
+	primary.Renew()
+	eventually(t, "the return", func() bool { return p.h.Serving() == fallback.Primary && number(t, primary, "n") == 2 })
+}
+
+// Shutdown leaves no goroutine and no connection of the hook's own.
+func TestShutdownLeavesNothing(t *testing.T) {
+	for _, b := range []fallback.Backend{fallback.Primary, fallback.Local} {
+		primary, local := fallbacktest.Run(t), fallbacktest.Run(t)
+		p := newProcess(t, primary, local, quick())
+		p.rdb.Ping(ctx)
+		for _, b := range []fallback.Backend{fallback.Local, fallback.Primary, b} {
+			if err := p.h.Pin(b); err != nil {
+				t.Fatal(err)
+			}
+			p.rdb.Eval(ctx, putScript, []string{"k"}, 1)
+		}
+		if err := p.h.Shutdown(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if err := p.rdb.Eval(ctx, putScript, []string{"k"}, 1).Err(); err != nil || p.h.Serving() != b {
+				t.Errorf("after Shutdown, while %v serves: %v", b, err)
+			}
+		}
+		if b == fallback.Primary {
+			_ = p.back.Close()
+			eventually(t, "the end of all connections to local", func() bool { return local.Connections() == 0 })
+		}
+		eventually(t, "no goroutine", func() bool { return ours() == 0 })
+	}
+}

@@ -71,7 +71,8 @@ func TestAdministrationStays(t *testing.T) {
 			t.Errorf("%v: %v, want the primary's refusal", args, err)
 		}
 	}
-	for _, name := range []string{"replicaof", "shutdown", "acl", "watch", "debug"} {
+	// The hook itself asks local for an ACL, to see whether it is open to all.
+	for _, name := range []string{"replicaof", "shutdown", "watch", "debug"} {
 		if n := p.local.Count(name); n != 0 {
 			t.Errorf("local executed %d %s", n, name)
 		}

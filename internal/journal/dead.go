@@ -115,6 +115,7 @@ func (d *Drain) Retry(ctx context.Context, id string) error {
 				return true, err
 			}
 			if w.found == id { // it had run, and its reply was lost
+				failed = w.foundErr
 				return false, nil
 			}
 			all, err := d.Store.letters(ctx, []string{id})
@@ -225,14 +226,52 @@ func (w *work) send(ctx context.Context, to position, finger string, all []Lette
 }
 
 // resent takes letters away of which the position says that they were sent. If they are there still,
-// nobody has seen what came of them.
+// nobody has seen what came of them, and those that are found to have failed stay.
 func (w *work) resent(ctx context.Context, p position) error {
-	n, err := w.forget(ctx, p, nil)
+	all, err := w.named(ctx, p)
+	if err != nil || len(all) == 0 && p.letter != "" {
+		return err
+	}
+	dead, err := w.confirmLetters(ctx, all)
+	if err != nil {
+		return err
+	}
+	n, err := w.forget(ctx, p, dead)
 	w.progress.Unconfirmed += n
 	if n > 0 && p.letter != "" {
 		w.found, _, _ = strings.Cut(p.letter, "#")
+		for i := range dead {
+			w.foundErr = fmt.Errorf("redis fallback: the dead letter %s failed again: %s", dead[i].ID, dead[i].Error)
+		}
 	}
 	return err
+}
+
+// named returns the letters that a position says were sent, if they are there as they were then.
+func (w *work) named(ctx context.Context, p position) ([]Letter, error) {
+	s := w.drain.Store
+	mark, ids := p.letter, []string(nil)
+	if p.letters != "" {
+		mark = p.letters
+	}
+	id, tries, _ := strings.Cut(mark, "#")
+	if p.letters != "" {
+		list, err := s.rdb.LRange(ctx, s.redo(), 0, -1).Result()
+		if err != nil {
+			return nil, err
+		}
+		ids = list[:slices.Index(list, id)+1]
+	} else {
+		ids = []string{id}
+	}
+	all, err := s.letters(ctx, ids)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	if last := &all[len(all)-1]; tries != "" && (last.ID != id || last.mark() != mark) {
+		return nil, nil
+	}
+	return all, nil
 }
 
 // forget takes the letters away that a position names, and keeps those that failed again.

@@ -48,7 +48,7 @@ type Progress struct {
 	Commands    int64 // sent to the primary, for all of it
 	Batches     int64 // transactions that ran
 	Again       int64 // entries delivered a second time, to a primary that had lost them
-	Unconfirmed int64 // entries and letters that were delivered by one that died before it saw the replies
+	Unconfirmed int64 // entries and letters that were delivered by one that did not see the replies: what failed was found out afterwards
 	Dead        int64 // dead letters
 	Resent      int64 // letters that were sent again
 	Renumbered  int64 // entries of streams that were given another id, for the primary's was ahead

@@ -127,7 +127,7 @@ func TestWhatADrainInPartsDeliversOutlivesItsDeadline(t *testing.T) {
 	}
 	r.write("hset session user 7", at(40*time.Millisecond))
 	r.write("set other v", at(time.Minute))
-	r.write("set short v", at(time.Millisecond))
+	r.write("set short v", at(40*time.Millisecond))
 	for i := range 60 {
 		r.write(fmt.Sprint("incr n", i))
 	}

@@ -185,12 +185,7 @@ func (w *work) mend(ctx context.Context, pos position, finger string) (bool, err
 		}
 		if pos.id.After(w.record.Floor) {
 			// It was delivered by one that died, or has not settled yet.
-			n, err := w.between(ctx, pos.id)
-			if err != nil {
-				return false, err
-			}
-			w.progress.Unconfirmed += n
-			return false, w.settle(ctx, pos.id, "", nil)
+			return false, w.confirm(ctx, pos.id)
 		}
 		return false, nil
 	}
@@ -198,23 +193,6 @@ func (w *work) mend(ctx context.Context, pos position, finger string) (bool, err
 		return false, err
 	}
 	return true, w.adopted(ctx, finger)
-}
-
-// between counts the entries after the floor, up to an id.
-func (w *work) between(ctx context.Context, upto ID) (n int64, err error) {
-	r := reader{store: w.drain.Store}
-	if err := r.start(ctx, w.record, w.record.Floor); err != nil {
-		return 0, err
-	}
-	for i := 0; ; i++ {
-		e, err := r.next(ctx, i)
-		if err != nil || e == nil || e.ID.After(upto) {
-			return n, err
-		}
-		if len(e.Commands) > 0 {
-			n++
-		}
-	}
 }
 
 // buryAtOnce is how many entries one script buries.
@@ -255,8 +233,7 @@ func (w *work) bury(ctx context.Context, upto ID) error {
 				dead.add(l)
 			}
 		}
-		// Only from this floor: another one may have buried them, and an operator dropped some since.
-		if err := w.settle(ctx, last, w.record.Floor.String(), &dead); err != nil {
+		if err := w.settleRead(ctx, w.record, last, &dead); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -172,10 +173,19 @@ func (l *link) commit(ctx context.Context, at []int, t *transaction) ([]error, e
 		case ourSelect:
 			astray = err
 		default:
+			if groupIsThere(&t.commands[at[i]], err) {
+				err = nil
+			}
 			errs[at[i]] = cmp.Or(astray, err)
 		}
 	}
 	return errs, nil
+}
+
+// groupIsThere reports an XGROUP CREATE of a group that the primary has already, by the program's own hand:
+// it is as it should be.
+func groupIsThere(c *command, err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), "BUSYGROUP ") && strings.EqualFold(c.args[0], "xgroup")
 }
 
 // What is queued beside the commands.

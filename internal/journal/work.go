@@ -32,6 +32,7 @@ type work struct {
 	chains    chains
 	delivered ID     // what the last batch set the position to
 	found     string // a letter that was found to have been sent
+	foundErr  error  // and that it has failed
 	lost      int    // connections that broke, in a row
 	spent     int64  // commands of links that were closed
 	told      int64  // commands that the record knows of

@@ -128,7 +128,7 @@ func plan(cmds []Noted, noting bool) string {
 			b.WriteString(strconv.Itoa(n))
 		}
 		if noting && c.Note.Code == table.NoteAdd {
-			added(&b, cmds, i-n, n)
+			laterAdds(&b, cmds, i-n, n)
 			continue
 		}
 		c.item(&b, noting)
@@ -139,8 +139,8 @@ func plan(cmds []Noted, noting bool) string {
 // noteAdded is, in a plan, an XADD that has run already.
 const noteAdded = "A"
 
-// added tells of like XADDs in a transaction how far from the end of its stream each one's entry is.
-func added(b *strings.Builder, cmds []Noted, from, n int) {
+// laterAdds tells of like XADDs in a transaction how far from the end of its stream each one's entry is.
+func laterAdds(b *strings.Builder, cmds []Noted, from, n int) {
 	for i := from; i < from+n; i++ {
 		c, rank := &cmds[i], 1
 		for j := i + 1; j < len(cmds); j++ {
