@@ -148,7 +148,9 @@ func (s *share) pin(b Backend) error {
 	if e := s.h.era.Load(); err == nil && b == Primary && e.serving == Local {
 		ctx, cancel := context.WithTimeout(context.Background(), pinTime)
 		defer cancel()
-		s.comeBack(ctx)
+		for !s.comeBack(ctx) && ctx.Err() == nil && s.tooLate.Load() {
+			// The rest of the journal was not delivered while it was shut: once more.
+		}
 	}
 	return err
 }

@@ -42,9 +42,12 @@ func (s *share) comeBack(ctx context.Context) bool {
 	if v.Record != nil {
 		s.learn(v.Record, nil)
 	}
+	s.tooLate.Store(errors.Is(err, journal.ErrLate))
 	switch {
 	case errors.Is(err, journal.ErrHeld):
 		s.later(nil, time.Second) // another process is at it
+	case errors.Is(err, journal.ErrLate):
+		s.later(err, time.Second)
 	case err != nil:
 		s.later(err, 0)
 	}

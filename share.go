@@ -31,6 +31,7 @@ type share struct {
 	looking chan struct{}          // holds one while somebody looks
 	open    atomic.Bool            // the record has been read
 	fleet   atomic.Pointer[journal.Fleet]
+	tooLate atomic.Bool   // the last return could not be ended in time
 	coming  chan struct{} // holds one while a return is under way
 	beats   atomic.Bool   // the beat goes on
 	fit     atomic.Pointer[fitness]

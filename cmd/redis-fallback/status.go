@@ -169,7 +169,11 @@ func (r *report) showFitness(out io.Writer) {
 	if durability == "" {
 		durability = "unknown: local does not say"
 	}
-	fmt.Fprintf(out, "\nlocal is Redis %s, durability %s\n", plain(r.Version), durability)
+	version := "does not say what it is"
+	if r.Version != "" {
+		version = "is Redis " + plain(r.Version)
+	}
+	fmt.Fprintf(out, "\nlocal %s, durability %s\n", version, durability)
 	for _, w := range r.Warnings {
 		fmt.Fprintf(out, "  warning: %s\n           %s\n", w.Text, w.Do)
 	}

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// mostRefolds bounds how often a batch is folded anew because that took too long.
+const mostRefolds = 3
+
 // batch delivers the entries after the position.
 func (w *work) batch(ctx context.Context, pos position, finger string) (bool, error) {
 	if err := w.read.start(ctx, w.record, pos.id); err != nil {
@@ -60,6 +63,12 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 	if err := w.mark(ctx, read, doubt); err != nil {
 		return false, err
 	}
+	if w.now-f.now > leastGrace && w.refolded < mostRefolds {
+		// It was asleep, and what had not expired then may have: begin again by the time that it is now.
+		w.refolded++
+		return true, nil
+	}
+	w.refolded = 0
 	t.now = w.now
 	w.read.prefetch(ctx, 2*f.entries)
 	errs, err := w.link.exec(ctx, &t)

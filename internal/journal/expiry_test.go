@@ -125,11 +125,21 @@ func TestWhatADrainInPartsDeliversOutlivesItsDeadline(t *testing.T) {
 	at := func(after time.Duration) journal.Deadline {
 		return journal.Deadline{Arg: 1, Ms: r.now() + after.Milliseconds()}
 	}
-	r.write("hset session user 7", at(40*time.Millisecond))
-	r.write("set other v", at(time.Minute))
-	r.write("set short v", at(40*time.Millisecond))
+	// All in one millisecond, however long it takes to write them.
+	begin := journal.ID{Ms: uint64(r.now()) + 1}
+	write := func(words string, after ...time.Duration) {
+		e := &journal.Entry{ID: begin, Kind: journal.KindWrite, Commands: [][]string{strings.Fields(words)}}
+		for _, d := range after {
+			e.Deadlines = append(e.Deadlines, journal.Deadline{Arg: 1, Ms: int64(begin.Ms) + d.Milliseconds()})
+		}
+		begin.Seq++
+		r.entry(e)
+	}
+	write("hset session user 7", 40*time.Millisecond)
+	write("set other v", time.Minute)
+	write("set short v", time.Millisecond)
 	for i := range 60 {
-		r.write(fmt.Sprint("incr n", i))
+		write(fmt.Sprint("incr n", i))
 	}
 	p, err := r.drain().Deliver(r.ctx, journal.Options{Budget: 30})
 	if !errors.Is(err, journal.ErrBudget) || p.Entries == 0 {

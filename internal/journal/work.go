@@ -21,6 +21,7 @@ type work struct {
 	record    *Record // as it was at now
 	now       int64   // local's clock, ms
 	fresh     bool    // the record has been looked at
+	refolded  int     // times in a row
 	ends      ends    // of the streams that were added to
 	full      bool    // the last batch ended before the journal did, or there was none yet
 	redo      int64   // letters to be sent again

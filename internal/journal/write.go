@@ -5,11 +5,13 @@ import (
 	"crypto/sha1" //nolint:gosec // the name that Redis gives a script
 	_ "embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
 	table "github.com/redis-fallback/fallback/internal/command"
+	"github.com/redis/go-redis/v9"
 )
 
 //go:embed lua/write.lua
@@ -228,18 +230,23 @@ func (s *Store) Strike(ctx context.Context, id string) error {
 
 // Load gives local the script of the calls, and learns which commands it has.
 func (s *Store) Load(ctx context.Context) error {
-	p := s.rdb.Pipeline()
-	load := p.ScriptLoad(ctx, s.scripts.whole.text)
-	p.ScriptLoad(ctx, s.scripts.one.text)
-	p.ScriptLoad(ctx, s.scripts.several.text)
-	info := p.Info(ctx, "server")
-	if _, err := p.Exec(ctx); load.Err() != nil {
-		return unfit(load.Err())
-	} else if err != nil && info.Err() == nil {
-		return unfit(err)
+	// One by one: the texts together are more than some connections in memory take before they are answered.
+	for _, text := range [...]string{s.scripts.whole.text, s.scripts.one.text, s.scripts.several.text} {
+		if err := s.rdb.ScriptLoad(ctx, text).Err(); err != nil {
+			return unfit(err)
+		}
+	}
+	info := s.rdb.Info(ctx, "server")
+	if err := info.Err(); err != nil && !isReply(err) {
+		return err
 	}
 	s.version.Store(uint32(parseVersion(info.Val())))
 	return nil
+}
+
+func isReply(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply)
 }
 
 // oldest is the version of a server that does not tell: the oldest that can hold a journal.
