@@ -98,14 +98,17 @@ func (s *share) later(err error, wait time.Duration) {
 	sign := health.Silent
 	if err != nil {
 		s.returnsFailed.Add(1)
-		s.lastFault.Store(&lastFailure{time.Now(), plainText(err)})
+		was := s.lastFault.Swap(&lastFailure{time.Now(), plainText(err)})
 		sign = h.sign(err)
 		level := slog.LevelInfo
 		if errors.Is(err, journal.ErrOtherPrimary) || errors.Is(err, journal.ErrBudget) {
 			level = slog.LevelError
 		}
-		h.cfg.logger.LogAttrs(context.Background(), level, "redis fallback: the journal could not be delivered; local goes on serving",
-			slog.String("primary", h.cfg.name), slog.String("error", plainText(err)))
+		// Once, however often it is tried: what the primary refuses is refused for as long as it takes.
+		if was == nil || was.text != plainText(err) {
+			h.cfg.logger.LogAttrs(context.Background(), level, "redis fallback: the journal could not be delivered; local goes on serving",
+				slog.String("primary", h.cfg.name), slog.String("error", plainText(err)))
+		}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -39,6 +39,7 @@ func locals(t *testing.T, test func(t *testing.T, s *journal.Store)) {
 func TestEveryChangeIsComparedWithTheEpoch(t *testing.T) {
 	t.Parallel()
 	locals(t, func(t *testing.T, s *journal.Store) {
+		t.Helper()
 		ctx := context.Background()
 		v, err := s.Open(ctx, "address")
 		if err != nil {
@@ -89,6 +90,7 @@ func TestEveryChangeIsComparedWithTheEpoch(t *testing.T) {
 func TestAJournalThatIsShutTooLongIsOpenedByAnybody(t *testing.T) {
 	t.Parallel()
 	locals(t, func(t *testing.T, s *journal.Store) {
+		t.Helper()
 		ctx := context.Background()
 		v, err := s.Open(ctx, "")
 		if err != nil {
@@ -118,6 +120,7 @@ func TestAJournalThatIsShutTooLongIsOpenedByAnybody(t *testing.T) {
 func TestALeaseHasOneHolder(t *testing.T) {
 	t.Parallel()
 	locals(t, func(t *testing.T, s *journal.Store) {
+		t.Helper()
 		ctx := context.Background()
 		take := func(who string, want bool) {
 			t.Helper()
@@ -143,6 +146,7 @@ func TestALeaseHasOneHolder(t *testing.T) {
 func TestALocalThatLostItsStateIsNoticed(t *testing.T) {
 	t.Parallel()
 	locals(t, func(t *testing.T, s *journal.Store) {
+		t.Helper()
 		if _, err := s.Tick(context.Background(), nil, journal.Limits{}); !errors.Is(err, journal.ErrGone) {
 			t.Fatalf("a tick without a record: %v, want ErrGone", err)
 		}

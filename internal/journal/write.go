@@ -126,12 +126,12 @@ func plan(cmds []Noted, noting bool) string {
 		if b.Len() > 0 {
 			b.WriteByte(',')
 		}
-		if n > 1 && !(noting && c.Note.Code == table.NoteAdd) {
-			b.WriteString(strconv.Itoa(n))
-		}
 		if noting && c.Note.Code == table.NoteAdd {
 			laterAdds(&b, cmds, i-n, n)
 			continue
+		}
+		if n > 1 {
+			b.WriteString(strconv.Itoa(n))
 		}
 		c.item(&b, noting)
 	}

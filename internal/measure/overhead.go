@@ -80,7 +80,9 @@ func overhead(b *bench) error {
 			return err
 		}
 	}
-	p.h.Pin(fallback.Local)
+	if err := p.h.Pin(fallback.Local); err != nil {
+		return err
+	}
 	return b.compare("GET while local serves, bare client on local", get(p.onLocal), get(p.hooked))
 }
 
