@@ -19,7 +19,6 @@ import (
 type wayIn struct {
 	mu             sync.Mutex
 	seen           bool
-	protocol       int
 	user, password string
 	db             int
 }
@@ -31,9 +30,6 @@ func (w *wayIn) sees(args []any) {
 	switch {
 	case command.Is(args, "hello"):
 		w.seen = true
-		if len(args) > 1 {
-			w.protocol, _ = strconv.Atoi(fmt.Sprint(args[1]))
-		}
 		w.user, w.password = "", ""
 		for i := 2; i+2 < len(args); i++ {
 			if command.Is(args[i:], "auth") {
@@ -79,7 +75,8 @@ func (h *Hook) primaryClient(ctx context.Context) (*redis.Client, error) {
 	h.in.mu.Lock()
 	defer h.in.mu.Unlock()
 	opts := &redis.Options{
-		Network: t.network, Addr: t.addr, Protocol: h.in.protocol,
+		// RESP2: in RESP3 go-redis looks for a push before each of many thousand replies.
+		Network: t.network, Addr: t.addr, Protocol: 2,
 		Username: h.in.user, Password: h.in.password, DB: h.in.db,
 		MaxRetries: -1, PoolSize: 4, DisableIdentity: true, DialerRetries: 1, ContextTimeoutEnabled: true,
 		DialTimeout: drainTimeout, ReadTimeout: drainTimeout, WriteTimeout: drainTimeout,

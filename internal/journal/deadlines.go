@@ -147,7 +147,8 @@ func (f *folder) tighten(horizon int64) {
 			}
 			f.out[i].args = append(f.out[i].args, at.key)
 			return tight
-		case !f.end || f.part || f.shut || loose == brief && ms <= f.now+leastGrace:
+		case !f.end || f.part || loose == brief && (f.shut || ms <= f.now+leastGrace):
+			// Of a journal that is shut only what nobody saw the replies of is more than brief: writers wait.
 			return loose
 		case len(f.out) >= f.bounds.Commands:
 			f.crowded = true
