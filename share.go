@@ -31,9 +31,10 @@ type share struct {
 	looking chan struct{}          // holds one while somebody looks
 	open    atomic.Bool            // the record has been read
 	fleet   atomic.Pointer[journal.Fleet]
-	tooLate atomic.Bool   // the last return could not be ended in time
-	coming  chan struct{} // holds one while a return is under way
-	beats   atomic.Bool   // the beat goes on
+	met     atomic.Pointer[error] // what the last trip of this process was for
+	tooLate atomic.Bool           // the last return could not be ended in time
+	coming  chan struct{}         // holds one while a return is under way
+	beats   atomic.Bool           // the beat goes on
 	fit     atomic.Pointer[fitness]
 	replies reread.Reader
 
@@ -171,7 +172,11 @@ func (s *share) learn(rec *journal.Record, cause error) *era {
 	}
 	t.pinned = rec.Pin != "" && (rec.Pin == journal.Primary) == (t.to == Primary)
 	if t.to == Local {
-		if t.cause = cause; cause == nil {
+		t.cause = cause
+		if met := s.met.Load(); t.cause == nil && e.serving == Primary && rec.By == s.self.ID && met != nil {
+			t.cause = *met // the news of this process' own trip came before the answer
+		}
+		if t.cause == nil {
 			t.cause = e.cause
 		}
 		if t.cause == nil {
@@ -252,6 +257,7 @@ func (s *share) trip(ctx context.Context, e *era, reason Reason, cause error) (*
 			return e, true
 		}
 	}
+	s.met.Store(&cause)
 	v, done, err := s.store.Change(ctx, e.rec, s.changeOf(journal.Trip, reason, cause))
 	switch {
 	case errors.Is(err, journal.ErrGone):
