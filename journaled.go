@@ -70,7 +70,7 @@ func (h *Hook) journaled(ctx context.Context, e *era, c *call, n journal.Noted, 
 			h.backup.breaker.Done(ticket, breaker.Success)
 			c.cmd.SetErr(nil)
 			s.fenced.Add(1)
-			if e, err = s.look(ctx); err != nil {
+			if e, err = s.look(ctx); err != nil || ctx.Err() != nil {
 				return h.localError(ctx, e, cause, err)
 			}
 			continue

@@ -61,7 +61,7 @@ func (h *Hook) journaledBatch(ctx context.Context, e *era, b *batch, part []redi
 			h.backup.answered(done)
 			part, notes = part[done:], notes[done:]
 			b.clear(part)
-			if e, err = s.look(ctx); err != nil {
+			if e, err = s.look(ctx); err != nil || ctx.Err() != nil {
 				return h.failPart(e, b, part, h.localError(ctx, e, e.refusal(), err))
 			}
 			continue
