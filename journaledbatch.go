@@ -87,7 +87,7 @@ func (h *Hook) journaledBatch(ctx context.Context, e *era, b *batch, part []redi
 			h.bothFailed(e, b, part, plainLocal(worst))
 			return firstErr(b.cmds)
 		}
-		if err != nil && (b.tx || !isReply(err)) {
+		if err != nil { // what is left did not run, and would come to the same again
 			for _, cmd := range part[done:] {
 				cmd.SetErr(err)
 			}
