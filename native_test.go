@@ -76,9 +76,12 @@ func TestConnInADatabaseThatLocalLacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, call := range map[string]func() error{
-		"SET":        func() error { return conn.Set(ctx, "k", 1, 0).Err() },
-		"EVAL":       func() error { return conn.Eval(ctx, "return redis.call('FLUSHDB')", nil).Err() },
-		"a pipeline": func() error { _, err := conn.Pipelined(ctx, queue([][]any{{"set", "k", 1}, {"set", "l", 1}})); return err },
+		"SET":  func() error { return conn.Set(ctx, "k", 1, 0).Err() },
+		"EVAL": func() error { return conn.Eval(ctx, "return redis.call('FLUSHDB')", nil).Err() },
+		"a pipeline": func() error {
+			_, err := conn.Pipelined(ctx, queue([][]any{{"set", "k", 1}, {"set", "l", 1}}))
+			return err
+		},
 		"transaction": func() error {
 			_, err := conn.TxPipelined(ctx, queue([][]any{{"eval", "return redis.call('FLUSHDB')", 0}, {"set", "k", 1}}))
 			return err

@@ -25,6 +25,15 @@ end
 -- A full journal is said by the fence, which every write looks at anyway.
 local fence = redis.call('GET', KEYS[7]) or ''
 local full = string.sub(fence, -5) == ' full'
+local r = redis.call('HMGET', KEYS[1], 'id', 'epoch', 'serving')
+if ARGV[1] ~= '' and r[1] and r[2] and r[3] then
+  -- The two are changed together: one that does not go with the record was evicted, or deleted by hand.
+  local right = r[1] .. ' ' .. r[2] .. ' ' .. r[3]
+  if fence ~= right and fence ~= right .. ' full' then
+    redis.call('SET', KEYS[7], right)
+    fence, full = right, false
+  end
+end
 if s[1] == 'local' and ARGV[1] ~= '' then
   local most, room = tonumber(ARGV[4]), tonumber(ARGV[5])
   local over = (most > 0 and entries >= most) or (room > 0 and bytes >= room)
