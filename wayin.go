@@ -17,12 +17,14 @@ import (
 // client, and a drain needs a connection of its own. What is remembered is what the client itself holds
 // in memory, its password among it; nothing shows it.
 type wayIn struct {
-	mu             sync.Mutex
-	seen           bool
-	protocol       int
-	user, password string
-	db             int
+	mu       sync.Mutex
+	seen     bool
+	protocol int
+	auth     *credentials // by a pointer, which is all that %+v of a Hook shows
+	db       int
 }
+
+type credentials struct{ user, password string }
 
 // sees looks at what sets up a connection.
 func (w *wayIn) sees(args []any) {
@@ -34,19 +36,19 @@ func (w *wayIn) sees(args []any) {
 		if len(args) > 1 {
 			w.protocol, _ = strconv.Atoi(fmt.Sprint(args[1]))
 		}
-		w.user, w.password = "", ""
+		w.auth = &credentials{}
 		for i := 2; i+2 < len(args); i++ {
 			if command.Is(args[i:], "auth") {
-				w.user, w.password = fmt.Sprint(args[i+1]), fmt.Sprint(args[i+2])
+				w.auth = &credentials{fmt.Sprint(args[i+1]), fmt.Sprint(args[i+2])}
 				return
 			}
 		}
 	case command.Is(args, "auth") && len(args) == 2:
 		w.seen = true
-		w.user, w.password = "", fmt.Sprint(args[1])
+		w.auth = &credentials{password: fmt.Sprint(args[1])}
 	case command.Is(args, "auth") && len(args) == 3:
 		w.seen = true
-		w.user, w.password = fmt.Sprint(args[1]), fmt.Sprint(args[2])
+		w.auth = &credentials{fmt.Sprint(args[1]), fmt.Sprint(args[2])}
 	case command.Is(args, "select") && len(args) == 2:
 		w.db, _ = strconv.Atoi(fmt.Sprint(args[1]))
 	}
@@ -80,7 +82,7 @@ func (h *Hook) primaryClient(ctx context.Context) (*redis.Client, error) {
 	defer h.in.mu.Unlock()
 	opts := &redis.Options{
 		Network: t.network, Addr: t.addr, Protocol: h.in.protocol,
-		Username: h.in.user, Password: h.in.password, DB: h.in.db,
+		Username: h.in.auth.user, Password: h.in.auth.password, DB: h.in.db,
 		MaxRetries: -1, PoolSize: 4, DisableIdentity: true, DialerRetries: 1, ContextTimeoutEnabled: true,
 		DialTimeout: drainTimeout, ReadTimeout: drainTimeout, WriteTimeout: drainTimeout,
 		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) { return t.next(ctx, network, addr) },
