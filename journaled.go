@@ -48,7 +48,7 @@ func (h *Hook) withCodeJournaled(ctx context.Context, e *era, c *call, n journal
 func (h *Hook) journaled(ctx context.Context, e *era, c *call, n journal.Noted, cause error) error {
 	s := h.share
 	var err error
-	for {
+	for fenced := 0; ; {
 		if e, err = s.await(ctx, e); err != nil {
 			return h.localError(ctx, e, cause, err)
 		}
@@ -69,8 +69,8 @@ func (h *Hook) journaled(ctx context.Context, e *era, c *call, n journal.Noted, 
 		case journal.Fenced(err), errors.Is(err, errFenced):
 			h.backup.breaker.Done(ticket, breaker.Success)
 			c.cmd.SetErr(nil)
-			s.fenced.Add(1)
-			if e, err = s.look(ctx); err != nil || ctx.Err() != nil {
+			fenced++
+			if e, err = s.elsewhere(ctx, fenced); err != nil {
 				return h.localError(ctx, e, cause, err)
 			}
 			continue

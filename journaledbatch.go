@@ -30,7 +30,7 @@ func (h *Hook) notes(e *era, part []redis.Cmder) ([]journal.Noted, bool) {
 func (h *Hook) journaledBatch(ctx context.Context, e *era, b *batch, part []redis.Cmder, notes []journal.Noted) error {
 	s := h.share
 	b.clear(part)
-	for len(part) > 0 {
+	for fenced := 0; len(part) > 0; {
 		var err error
 		if e, err = s.await(ctx, e); err != nil {
 			return h.failPart(e, b, part, h.localError(ctx, e, e.refusal(), err))
@@ -57,11 +57,11 @@ func (h *Hook) journaledBatch(ctx context.Context, e *era, b *batch, part []redi
 		}
 		if journal.Fenced(err) || errors.Is(err, errFenced) {
 			h.backup.breaker.Done(ticket, breaker.Success)
-			s.fenced.Add(1)
+			fenced++
 			h.backup.answered(done)
 			part, notes = part[done:], notes[done:]
 			b.clear(part)
-			if e, err = s.look(ctx); err != nil || ctx.Err() != nil {
+			if e, err = s.elsewhere(ctx, fenced); err != nil {
 				return h.failPart(e, b, part, h.localError(ctx, e, e.refusal(), err))
 			}
 			continue
@@ -87,7 +87,7 @@ func (h *Hook) journaledBatch(ctx context.Context, e *era, b *batch, part []redi
 			h.bothFailed(e, b, part, plainLocal(worst))
 			return firstErr(b.cmds)
 		}
-		if err != nil && (b.tx || !isReply(err)) {
+		if err != nil { // what is left did not run, and would come to the same again
 			for _, cmd := range part[done:] {
 				cmd.SetErr(err)
 			}

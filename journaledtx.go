@@ -20,7 +20,7 @@ func (s *share) transaction(ctx context.Context, e *era, b *batch, part []redis.
 		switch n.Note.Code {
 		case command.NoteMulti:
 			multi = true
-		case command.NoteNothing:
+		case command.NoteNothing, journal.NoteRead: // the latter where a fence has sent it here again
 			multi = multi || !s.store.Scriptable(n.Args)
 			n.Note.Code = journal.NoteRead
 			switch part[i].(type) {
@@ -56,6 +56,12 @@ func (s *share) transaction(ctx context.Context, e *era, b *batch, part []redis.
 	}
 	if err != nil && (!isReply(err) || journal.Fenced(err) || journal.Full(err)) || errors.Is(err, redis.TxFailedErr) {
 		return 0, err
+	}
+	if err != nil && firstErr(part) == nil {
+		// None of it ran: local is busy, say. Without an error of its own a command would count as done.
+		for _, cmd := range part {
+			cmd.SetErr(err)
+		}
 	}
 	return len(part), err
 }

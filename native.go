@@ -31,26 +31,35 @@ func (s *share) natively(ctx context.Context, e *era, c *call) error {
 func (s *share) inMulti(ctx context.Context, e *era, db int, label string, kind journal.Kind, cmds []redis.Cmder, tx bool) error {
 	conn := s.store.Client().Conn()
 	defer func() { _ = conn.Close() }()
-	if err := s.armFence(ctx, conn, e); err != nil {
+	if err := s.armFence(ctx, conn, e, db); err != nil {
 		return err
 	}
 	home := s.store.Database()
 	return s.execute(ctx, conn, e, db, label, kind, cmds, tx, &home)
 }
 
-// armFence watches the fence, and compares it.
-func (s *share) armFence(ctx context.Context, conn *redis.Conn, e *era) error {
+// armFence watches the fence, and compares it. It makes sure that there is the database in which the
+// commands are to run: were SELECT to fail within MULTI, they would run in the journal's.
+func (s *share) armFence(ctx context.Context, conn *redis.Conn, e *era, db int) error {
 	key := s.store.FenceKey()
 	p := conn.Pipeline()
 	_ = p.Process(ctx, redis.NewStatusCmd(ctx, "watch", key))
 	got := redis.NewSliceCmd(ctx, "mget", key)
 	_ = p.Process(ctx, got)
-	if _, err := p.Exec(ctx); err != nil {
+	there := redis.NewStatusCmd(ctx, "select", db)
+	if db != s.home {
+		_ = p.Process(ctx, there)
+		_ = p.Process(ctx, redis.NewStatusCmd(ctx, "select", s.store.Database()))
+	}
+	if _, err := p.Exec(ctx); err != nil && there.Err() == nil {
 		return err
 	}
-	fault := journal.At(e.rec.Fence(), got.Val()[0])
+	fault := there.Err()
 	if fault == nil {
-		return nil
+		fault = journal.At(e.rec.Fence(), got.Val()[0])
+	}
+	if fault == nil || !isReply(fault) {
+		return fault
 	}
 	if err := conn.Process(ctx, redis.NewStatusCmd(ctx, "unwatch")); err != nil {
 		return err

@@ -299,6 +299,26 @@ func (s *share) look(ctx context.Context) (*era, error) {
 	return s.h.era.Load(), nil
 }
 
+// elsewhere finds out who serves after a call was fenced for the given time in a row.
+func (s *share) elsewhere(ctx context.Context, fenced int) (*era, error) {
+	s.fenced.Add(1)
+	e, err := s.look(ctx)
+	switch {
+	case err != nil:
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case fenced >= mostFenced:
+		err = errNotAgreed
+	}
+	return e, err
+}
+
+// mostFenced bounds how often a call is sent again. The record changes each time, unless local has gone back
+// to an older one: that of a replica which had not heard of the last switch.
+const mostFenced = 20
+
+var errNotAgreed = errors.New("redis fallback: local refuses the record that it gave; nothing was done")
+
 // await waits while the journal is shut. Who has waited too long opens it again.
 func (s *share) await(ctx context.Context, e *era) (*era, error) {
 	t := time.NewTimer(journal.ClosingTime)

@@ -17,11 +17,13 @@ import (
 // client, and a drain needs a connection of its own. What is remembered is what the client itself holds
 // in memory, its password among it; nothing shows it.
 type wayIn struct {
-	mu             sync.Mutex
-	seen           bool
-	user, password string
-	db             int
+	mu   sync.Mutex
+	seen bool
+	auth *credentials // by a pointer, which is all that %+v of a Hook shows
+	db   int
 }
+
+type credentials struct{ user, password string }
 
 // sees looks at what sets up a connection.
 func (w *wayIn) sees(args []any) {
@@ -30,19 +32,19 @@ func (w *wayIn) sees(args []any) {
 	switch {
 	case command.Is(args, "hello"):
 		w.seen = true
-		w.user, w.password = "", ""
+		w.auth = &credentials{}
 		for i := 2; i+2 < len(args); i++ {
 			if command.Is(args[i:], "auth") {
-				w.user, w.password = fmt.Sprint(args[i+1]), fmt.Sprint(args[i+2])
+				w.auth = &credentials{fmt.Sprint(args[i+1]), fmt.Sprint(args[i+2])}
 				return
 			}
 		}
 	case command.Is(args, "auth") && len(args) == 2:
 		w.seen = true
-		w.user, w.password = "", fmt.Sprint(args[1])
+		w.auth = &credentials{password: fmt.Sprint(args[1])}
 	case command.Is(args, "auth") && len(args) == 3:
 		w.seen = true
-		w.user, w.password = fmt.Sprint(args[1]), fmt.Sprint(args[2])
+		w.auth = &credentials{fmt.Sprint(args[1]), fmt.Sprint(args[2])}
 	case command.Is(args, "select") && len(args) == 2:
 		w.db, _ = strconv.Atoi(fmt.Sprint(args[1]))
 	}
@@ -77,7 +79,7 @@ func (h *Hook) primaryClient(ctx context.Context) (*redis.Client, error) {
 	opts := &redis.Options{
 		// RESP2: in RESP3 go-redis looks for a push before each of many thousand replies.
 		Network: t.network, Addr: t.addr, Protocol: 2,
-		Username: h.in.user, Password: h.in.password, DB: h.in.db,
+		Username: h.in.auth.user, Password: h.in.auth.password, DB: h.in.db,
 		MaxRetries: -1, PoolSize: 4, DisableIdentity: true, DialerRetries: 1, ContextTimeoutEnabled: true,
 		DialTimeout: drainTimeout, ReadTimeout: drainTimeout, WriteTimeout: drainTimeout,
 		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) { return t.next(ctx, network, addr) },

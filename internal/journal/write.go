@@ -283,7 +283,7 @@ func (s *Store) Note(args []any) Noted {
 
 // What a call answers that has not run.
 const (
-	fenced = "FENCED"
+	fenced = "JOURNALFENCED"
 	isFull = "JOURNALFULL"
 )
 

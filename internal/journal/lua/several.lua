@@ -9,7 +9,7 @@ call('SELECT', DATABASE)
 local f = call('GET', FENCE)
 if f ~= ARGV[1] then
   if f == ARGV[1] .. ' full' then return { err = 'JOURNALFULL the journal on local is full' } end
-  return { err = 'FENCED ' .. (f or '') }
+  return { err = 'JOURNALFENCED ' .. (f or '') }
 end
 call('SELECT', ARGV[2])
 local replies, seen, at, failed, due = {}, 0, 6, false, ''

@@ -26,12 +26,12 @@ end
 local fence = redis.call('GET', KEYS[7]) or ''
 local full = string.sub(fence, -5) == ' full'
 local r = redis.call('HMGET', KEYS[1], 'id', 'epoch', 'serving')
-if r[1] and r[2] and r[3] then
-  local said = r[1] .. ' ' .. r[2] .. ' ' .. r[3]
-  if fence ~= said and fence ~= said .. ' full' then
-    -- It was evicted, or deleted by hand: no write would ever pass.
-    fence, full = said, false
-    redis.call('SET', KEYS[7], fence)
+if ARGV[1] ~= '' and r[1] and r[2] and r[3] then
+  -- The two are changed together: one that does not go with the record was evicted, or deleted by hand.
+  local right = r[1] .. ' ' .. r[2] .. ' ' .. r[3]
+  if fence ~= right and fence ~= right .. ' full' then
+    redis.call('SET', KEYS[7], right)
+    fence, full = right, false
   end
 end
 if s[1] == 'local' and ARGV[1] ~= '' then

@@ -12,7 +12,7 @@ if not only then
   call('SELECT', ours)
   local f = call('GET', KEYS[1])
   if f == ARGV[1] .. ' full' then return { err = 'JOURNALFULL the journal on local is full' } end
-  if f ~= ARGV[1] and not match(flags, 'u', 2, true) then return { err = 'FENCED ' .. (f or '') } end
+  if f ~= ARGV[1] and not match(flags, 'u', 2, true) then return { err = 'JOURNALFENCED ' .. (f or '') } end
 end
 call('SELECT', theirs)
 local three = match(flags, '3', 2, true)
