@@ -158,6 +158,7 @@ func (s *share) script(ctx context.Context, e *era, c *call, n journal.Noted) er
 	if unknownScript(err) {
 		// Local was started again, or its scripts were flushed; nothing of it ran.
 		c.cmd.SetErr(nil)
+		_ = s.store.Load(ctx) // all: see sendWhole
 		cmd.args = s.store.Body(cmd.args)
 		err = s.send(ctx, c, cmd)
 	}
@@ -182,6 +183,7 @@ func (s *share) rawScript(ctx context.Context, c *call, args []any) error {
 		if !unknownScript(err) || args[0] == "eval" {
 			return err
 		}
+		_ = s.store.Load(ctx)
 		args = s.store.Body(args)
 	}
 }

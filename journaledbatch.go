@@ -7,7 +7,6 @@ import (
 	"github.com/redis-fallback/fallback/breaker"
 	"github.com/redis-fallback/fallback/internal/command"
 	"github.com/redis-fallback/fallback/internal/journal"
-	"github.com/redis-fallback/fallback/internal/wire"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -130,14 +129,6 @@ func (h *Hook) restOnPrimary(ctx context.Context, b *batch, part []redis.Cmder) 
 	return firstErr(b.cmds)
 }
 
-// item is some commands of a pipeline that travel as one: a read as it is, or writes in one call.
-type item struct {
-	cmds []redis.Cmder
-	call *redis.RawCmd // of several
-	one  *scripted     // of one
-	args []any
-}
-
 // pipeline sends the commands up to the first that must go by itself: what waits, and what cannot stand
 // in a script. It returns how many were answered; with an error of a fence, from where on nothing ran.
 func (s *share) pipeline(ctx context.Context, e *era, b *batch, part []redis.Cmder, notes []journal.Noted) (int, error) {
@@ -165,140 +156,15 @@ func (s *share) pipeline(ctx context.Context, e *era, b *batch, part []redis.Cmd
 	}
 	done := 0
 	for i := range items {
-		if err := s.received(ctx, b, conn, &items[i]); err != nil {
+		if unknownScript(items[i].refusal()) {
+			if err := s.sendWhole(ctx, b, conn, items[i:]); err != nil {
+				return done, err
+			}
+		}
+		if err := s.received(&items[i]); err != nil {
 			return done, err
 		}
 		done += len(items[i].cmds)
 	}
 	return done, nil
 }
-
-// items puts writes that follow each other into one call.
-func (s *share) items(ctx context.Context, e *era, seat *seat, part []redis.Cmder, notes []journal.Noted) []item {
-	w := journal.Write{Fence: e.rec.Fence(), Kind: journal.KindWrite, RESP3: s.resp3}
-	w.DB, w.Label = s.database(seat)
-	var items []item
-	for i := 0; i < len(part); {
-		if notes[i].Note.Code == command.NoteNothing {
-			items = append(items, item{cmds: part[i : i+1]})
-			i++
-			continue
-		}
-		n, args := i, 0
-		for n < len(part) && notes[n].Note.Code != command.NoteNothing && (n == i || args+len(notes[n].Args) <= journal.MaxArgs) {
-			args += len(notes[n].Args)
-			n++
-		}
-		it := item{cmds: part[i:n]}
-		w.Many = n-i > 1 || hidesErrors(part[i])
-		it.args = s.store.Args(w, notes[i:n])
-		if w.Many {
-			it.call = redis.NewRawCmd(ctx, it.args...)
-		} else {
-			it.one = &scripted{Cmder: part[i], args: it.args}
-		}
-		items = append(items, it)
-		i = n
-	}
-	return items
-}
-
-// sent is the command that travels for an item.
-func (it *item) sent() redis.Cmder {
-	switch {
-	case it.call != nil:
-		return it.call
-	case it.one != nil:
-		return it.one
-	}
-	return it.cmds[0]
-}
-
-// exchange sends the items, and again only if none of it was written or local refused the connection.
-func (s *share) exchange(ctx context.Context, b *batch, conn target, items []item) error {
-	sent := make([]redis.Cmder, len(items))
-	wait := s.h.retryBackoff()
-	for {
-		for i := range items {
-			sent[i] = items[i].sent()
-			sent[i].SetErr(nil)
-		}
-		o := &once{Cmder: sent[0]}
-		sent[0] = o
-		err := b.onLocal(ctx, plainly{conn}, sent)
-		if err == nil || isReply(err) {
-			return nil // the replies are their own
-		}
-		if b.seat != nil && conn != target(s.h.local) {
-			b.seat.broken()
-			return err
-		}
-		if o.written.Load() && !staleOnly(err) || ctx.Err() != nil || !pause(ctx, s.h.era.Load(), wait.NextBackOff()) {
-			return err
-		}
-	}
-}
-
-// plainly is a target for batches that are no transactions to go-redis.
-type plainly struct{ target }
-
-// TxPipeline is a plain pipeline: what is one step is a script.
-func (p plainly) TxPipeline() redis.Pipeliner { return p.Pipeline() }
-
-// received gives the commands of an item their replies. The error says that nothing of it ran.
-func (s *share) received(ctx context.Context, b *batch, conn target, it *item) error {
-	for attempt := 0; ; attempt++ {
-		var refusal error
-		switch {
-		case it.call != nil:
-			refusal = s.spread(it)
-		case it.one != nil:
-			if refusal = it.cmds[0].Err(); refusal == nil {
-				exact(it.cmds[0])
-			}
-		}
-		switch {
-		case refusal == nil, it.call == nil && it.one == nil:
-			return nil
-		case journal.Fenced(refusal), journal.Full(refusal):
-			return refusal
-		case unknownScript(refusal) && attempt == 0:
-			again := item{cmds: it.cmds, args: s.store.Body(it.args)}
-			if it.call != nil {
-				again.call = redis.NewRawCmd(ctx, again.args...)
-			} else {
-				again.one = &scripted{Cmder: it.cmds[0], args: again.args}
-			}
-			*it = again
-			if err := s.exchange(ctx, b, conn, []item{*it}); err != nil {
-				return err
-			}
-			continue
-		}
-		for _, cmd := range it.cmds { // of the call as a whole: local is busy, or its memory full
-			cmd.SetErr(refusal)
-		}
-		return nil
-	}
-}
-
-// spread hands the replies of a call to its commands.
-func (s *share) spread(it *item) error {
-	if err := it.call.Err(); err != nil {
-		return err
-	}
-	raw := it.call.Val()
-	if err := errorIn(raw); err != nil {
-		return err
-	}
-	if err := s.replies.Answer(raw, it.cmds); err != nil {
-		return err
-	}
-	for _, cmd := range it.cmds {
-		exact(cmd)
-	}
-	return nil
-}
-
-// staleOnly reports an error of a connection that had ended before anything was written.
-func staleOnly(err error) bool { return errors.Is(err, wire.ErrStale) }

@@ -45,14 +45,7 @@ func (s *share) transaction(ctx context.Context, e *era, b *batch, part []redis.
 		err = s.inMulti(ctx, e, db, label, kind, part, true)
 	default:
 		w := journal.Write{Fence: e.rec.Fence(), Kind: kind, RESP3: s.resp3, DB: db, Label: label, Many: true}
-		it := item{cmds: part, args: s.store.Args(w, notes)}
-		it.call = redis.NewRawCmd(ctx, it.args...)
-		var conn target
-		if conn, err = b.target(ctx, s.h); err == nil {
-			if err = s.exchange(ctx, b, conn, []item{it}); err == nil {
-				err = s.received(ctx, b, conn, &it)
-			}
-		}
+		err = s.inScript(ctx, b, item{cmds: part, args: s.store.Args(w, notes)})
 	}
 	if err != nil && (!isReply(err) || journal.Fenced(err) || journal.Full(err)) || errors.Is(err, redis.TxFailedErr) {
 		return 0, err
@@ -64,6 +57,25 @@ func (s *share) transaction(ctx context.Context, e *era, b *batch, part []redis.
 		}
 	}
 	return len(part), err
+}
+
+// inScript sends the transaction as one call.
+func (s *share) inScript(ctx context.Context, b *batch, it item) error {
+	conn, err := b.target(ctx, s.h)
+	if err != nil {
+		return err
+	}
+	it.call = redis.NewRawCmd(ctx, it.args...)
+	items := []item{it}
+	if err := s.exchange(ctx, b, conn, items); err != nil {
+		return err
+	}
+	if unknownScript(items[0].refusal()) {
+		if err := s.sendWhole(ctx, b, conn, items); err != nil {
+			return err
+		}
+	}
+	return s.received(&items[0])
 }
 
 // armedScript sends the transaction of a Watch: EXEC compares what was watched, and the script within it
