@@ -123,6 +123,9 @@ func (s *share) later(err error, wait time.Duration) {
 	if wait == 0 {
 		wait = next
 	}
+	if sign == health.Silent && !errors.Is(err, journal.ErrOtherPrimary) && !errors.Is(err, journal.ErrBudget) {
+		wait = min(wait, h.cfg.health.Every) // the probes were good
+	}
 	h.scheduleProbeLocked(max(wait, 10*time.Millisecond))
 }
 
