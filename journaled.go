@@ -47,6 +47,9 @@ func (h *Hook) withCodeJournaled(ctx context.Context, e *era, c *call, n journal
 // meanwhile.
 func (h *Hook) journaled(ctx context.Context, e *era, c *call, n journal.Noted, cause error) error {
 	s := h.share
+	if s.inOurs(c.seat) {
+		return &Error{Primary: cause, Local: errOurDatabase}
+	}
 	var err error
 	for fenced := 0; ; {
 		if e, err = s.await(ctx, e); err != nil {

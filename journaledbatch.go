@@ -29,6 +29,9 @@ func (h *Hook) notes(e *era, part []redis.Cmder) ([]journal.Noted, bool) {
 func (h *Hook) journaledBatch(ctx context.Context, e *era, b *batch, part []redis.Cmder, notes []journal.Noted) error {
 	s := h.share
 	b.clear(part)
+	if s.inOurs(b.seat) {
+		return h.failPart(e, b, part, &Error{Primary: h.plain(e, e.refusal()), Local: errOurDatabase})
+	}
 	for fenced := 0; len(part) > 0; {
 		var err error
 		if e, err = s.await(ctx, e); err != nil {

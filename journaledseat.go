@@ -20,6 +20,9 @@ func (h *Hook) armedJournaled(ctx context.Context, e *era, s *seat, cmd redis.Cm
 		}
 		return err
 	}
+	if h.share.inOurs(s) {
+		return &Error{Primary: e.refusal(), Local: errOurDatabase}
+	}
 	ticket, ok := h.backup.breaker.Allow()
 	if !ok {
 		return &Error{Primary: e.refusal(), Local: ErrLocalDown}
@@ -45,6 +48,9 @@ func (h *Hook) armedJournaled(ctx context.Context, e *era, s *seat, cmd redis.Cm
 
 // fenceSeat has the session's connection of local watch the fence, before a MULTI by hand.
 func (h *Hook) fenceSeat(ctx context.Context, e *era, s *seat) error {
+	if h.share.inOurs(s) {
+		return &Error{Primary: e.refusal(), Local: errOurDatabase}
+	}
 	conn, err := s.local(ctx, "", false)
 	if err != nil {
 		return &Error{Primary: e.refusal(), Local: err}
@@ -63,6 +69,15 @@ func (h *Hook) fenceSeat(ctx context.Context, e *era, s *seat) error {
 		return &Error{Primary: e.refusal(), Local: plainLocal(err)}
 	}
 }
+
+// inOurs reports a Conn that has selected the database in which the journal lies: on local a FLUSHDB there
+// would take away what other callers were told is kept.
+func (s *share) inOurs(c *seat) bool {
+	db, _ := s.database(c)
+	return db == s.store.Database()
+}
+
+var errOurDatabase = errors.New("redis fallback: the journal lies in this database of local, where nothing else is written (JournalConfig.Database)")
 
 // watchFence has a connection that is in database db watch the fence, and compares it.
 func (s *share) watchFence(ctx context.Context, conn *redis.Conn, e *era, db int) error {

@@ -60,6 +60,36 @@ func TestScriptThatSaysFenced(t *testing.T) {
 	}
 }
 
+// A Conn in the database in which the journal lies writes nothing there.
+func TestConnInTheJournalsDatabase(t *testing.T) {
+	t.Parallel()
+	x := newTrio(t, 3)
+	x.pin(t, fallback.Local)
+	if err := x.rdb.Set(ctx, "k", 1, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	before := x.entries(t)
+	conn := x.rdb.Conn()
+	defer conn.Close()
+	if err := conn.Select(ctx, 15).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for name, call := range map[string]func() error{
+		"FLUSHDB":     func() error { return conn.FlushDB(ctx).Err() },
+		"EVAL":        func() error { return conn.Eval(ctx, "return redis.call('FLUSHDB')", nil).Err() },
+		"a pipeline":  func() error { _, err := conn.Pipelined(ctx, queue([][]any{{"flushdb"}})); return err },
+		"transaction": func() error { _, err := conn.TxPipelined(ctx, queue([][]any{{"flushdb"}})); return err },
+		"by hand":     func() error { return conn.Do(ctx, "multi").Err() },
+	} {
+		if err := call(); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if n := x.entries(t); n != before {
+		t.Errorf("the journal has %d entries, want %d", n, before)
+	}
+}
+
 // A Conn that is in a database that local does not have is told so, and nothing runs in another one.
 func TestConnInADatabaseThatLocalLacks(t *testing.T) {
 	t.Parallel()

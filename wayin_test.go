@@ -1,4 +1,4 @@
-package fallback
+package fallback //nolint:testpackage // the password is seen nowhere outside of it
 
 import (
 	"fmt"
