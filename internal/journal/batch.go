@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// mostReading bounds how long a batch is read. Writers that are quicker than local can be read would
+// otherwise be followed for as many entries as a batch may have, while nothing is delivered.
+const mostReading = 200 * time.Millisecond
+
 // mostRefolds bounds how often a batch is folded anew because that took too long.
 const mostRefolds = 3
 
@@ -108,7 +112,12 @@ func (w *work) fold(ctx context.Context) (f *folder, n Progress, err error) {
 	if left := w.options.Budget - w.commands() - 3; w.options.Budget > 0 && left <= int64(bounds.Commands) {
 		f.bounds.Commands, f.exact = int(max(left, 1)), true
 	}
+	began := time.Now()
 	for {
+		if f.entries%64 == 63 && time.Since(began) > mostReading {
+			w.full = true
+			return f, n, nil
+		}
 		e, err := w.read.next(ctx, f.entries)
 		if err != nil {
 			return nil, n, err

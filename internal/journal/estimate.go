@@ -25,6 +25,7 @@ func (d *Drain) Estimate(ctx context.Context) (Estimate, error) {
 	if err := w.read.start(ctx, w.record, w.record.Floor); err != nil {
 		return sum, err
 	}
+	began := uint64(w.now)
 	for {
 		f, n, err := w.fold(ctx)
 		if err != nil {
@@ -44,6 +45,9 @@ func (d *Drain) Estimate(ctx context.Context) (Estimate, error) {
 			sum.Batches++
 		}
 		w.read.drop(f.entries, f.last)
+		if f.last.Ms > began { // writers that are quicker than this would be followed for ever
+			break
+		}
 	}
 	if sum.Batches > 0 && w.record.Floor == (ID{}) {
 		sum.Commands += batchCost // for the first position
