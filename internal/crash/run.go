@@ -147,8 +147,12 @@ func (t *trial) fill(s *seat) error {
 		return err
 	}
 	s.mu.Lock()
+	before := s.p
 	s.p = p
 	s.mu.Unlock()
+	if before != nil {
+		before.kill() // two faults have met on this seat, and both fill it: one process is one too many
+	}
 	return nil
 }
 
