@@ -17,15 +17,13 @@ func TestEachBugIsFound(t *testing.T) {
 		t.Skip("takes minutes")
 	}
 	needRedis(t)
-	drains := []fault{quotaAll, drainHold, drainStop, drainPause}
+	// The mistakes that need two drains, or a process that sleeps, at the right moment (no-compare, no-fence,
+	// no-doubt) are shown step by step in internal/journal: here they were not met often enough to tell.
 	for bug, c := range map[string]struct {
 		faults []fault
 		found  func(result) bool
 	}{
-		"no-compare":  {drains, broken(check.Doubled)},
-		"no-fence":    {[]fault{quotaAll, stopWorker, slow}, broken(check.Missing, check.Disordered)},
 		"swap":        {[]fault{quotaAll}, broken(check.Disordered)},
-		"no-doubt":    {[]fault{quotaAll, drainEvict}, broken(check.Doubled)},
 		"no-deadline": {[]fault{quotaAll}, broken(check.Expiry)},
 	} {
 		t.Run(bug, func(t *testing.T) {

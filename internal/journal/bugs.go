@@ -11,3 +11,23 @@ type Bugs struct {
 
 // Mutate is set by tests, before anything runs, and by nothing else.
 var Mutate Bugs
+
+// swap has entries of one key change places, two by two.
+func swap(entries []Entry) {
+	first := map[string]int{}
+	for i := range entries {
+		e := &entries[i]
+		if len(e.Commands) == 0 || len(e.Commands[0]) < 2 {
+			continue
+		}
+		key := e.Commands[0][1]
+		j, ok := first[key]
+		if !ok {
+			first[key] = i
+			continue
+		}
+		delete(first, key)
+		*e, entries[j] = entries[j], *e
+		e.ID, entries[j].ID = entries[j].ID, e.ID
+	}
+}

@@ -135,10 +135,8 @@ func (r *reader) fetch(ctx context.Context) *chunk {
 			c.bytes = len(cmd.Val())
 			c.entries, c.err = parseRange(string(cmd.Val()))
 		}
-		if n := len(c.entries); Mutate.Swap && n > 1 {
-			a, b := c.entries[n-2], c.entries[n-1]
-			c.entries[n-2], c.entries[n-1] = b, a
-			c.entries[n-2].ID, c.entries[n-1].ID = a.ID, b.ID
+		if Mutate.Swap {
+			swap(c.entries)
 		}
 	}()
 	return c

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -51,7 +52,19 @@ func StartConfig(tb testing.TB, config string, args ...string) *Server {
 // Launch is Start outside a test: the server's files are in dir, and Kill ends it.
 func Launch(dir string, args ...string) (*Server, error) { return launch(dir, "", args) }
 
-func launch(dir, config string, args []string) (*Server, error) {
+// launchTries bounds the ports that are tried: a free one may be another process' a moment later.
+const launchTries = 5
+
+func launch(dir, config string, args []string) (s *Server, err error) {
+	for range launchTries {
+		if s, err = launchOnce(dir, config, args); err == nil {
+			return s, nil
+		}
+	}
+	return nil, err
+}
+
+func launchOnce(dir, config string, args []string) (*Server, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
 	if err != nil {
 		return nil, err
@@ -79,7 +92,7 @@ func (s *Server) Restart(tb testing.TB) {
 // Again is Restart outside a test.
 func (s *Server) Again() error {
 	s.cmd = exec.Command("redis-server", s.args...) //nolint:noctx // ended by Kill
-	var out strings.Builder
+	var out output
 	s.cmd.Stdout, s.cmd.Stderr = &out, &out
 	if err := s.cmd.Start(); err != nil {
 		return err
@@ -90,11 +103,29 @@ func (s *Server) Again() error {
 			_ = conn.Close()
 			return nil
 		}
-		if time.Now().After(deadline) {
+		if time.Now().After(deadline) || strings.Contains(out.text(), "Failed listening on port") {
 			s.Kill()
-			return fmt.Errorf("redis-server does not listen on %s: %w\n%s", s.Addr(), err, out.String())
+			return fmt.Errorf("redis-server does not listen on %s: %w\n%s", s.Addr(), err, out.text())
 		}
 	}
+}
+
+// output is what a process says, while it says it.
+type output struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) text() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
 }
 
 // Kill ends the process as kill -9 does.
