@@ -187,6 +187,9 @@ func (h *Hook) takeTurn() {
 	wait := time.Until(h.probeAt)
 	h.mu.Unlock()
 	if err == nil && h.Serving() == Local {
+		// The time of the first call may be over: a probe, or the return after it, takes its own.
+		ctx, cancel := context.WithTimeout(context.Background(), beatTimeout)
+		defer cancel()
 		_, _, _ = s.store.Take(ctx, journal.Prober, s.self.ID, max(wait, 0)+proberTime)
 	}
 }
