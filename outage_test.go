@@ -316,37 +316,6 @@ func bothDown(t *testing.T, p *pair, written bool) {
 	})
 }
 
-// The caller's own impatience counts against nobody.
-// Answers that are errors are answers.
-
-// realServers is realPair with everything in one hand.
-type realServers struct {
-	primary, local *redistest.Server
-	rdb, back      *redis.Client
-	h              *fallback.Hook
-	log            *lines
-	meter          *meter // between rdb and the primary
-
-	published atomic.Int64 // messages whose PUBLISH has come back
-	died      int          // the last that may have been on its way when the primary was killed
-}
-
-func newRealServers(t *testing.T, opts ...fallback.Option) *realServers {
-	t.Helper()
-	s := &realServers{primary: redistest.Start(t), local: redistest.Start(t), log: &lines{}}
-	o := s.primary.Options()
-	s.meter = &meter{}
-	o.Dialer = s.meter.dial
-	s.rdb, s.back = redis.NewClient(o), s.local.Client(t)
-	s.h = fallback.New(s.back, append([]fallback.Option{fallback.WithLogger(s.log.logger())}, opts...)...)
-	s.rdb.AddHook(s.h)
-	t.Cleanup(func() {
-		_ = s.h.Shutdown(ctx)
-		_ = s.rdb.Close()
-	})
-	return s
-}
-
 // What fills the pool up in an outage leads nowhere: a probe is not given it, nor is, after the return,
 // a command.
 func TestMinIdleConnsInAnOutage(t *testing.T) {
