@@ -171,6 +171,9 @@ func (s *share) ashore() {
 	if s.comeBack(ctx) {
 		return
 	}
+	if s.h.askLocal(localAsk) != nil {
+		return // it answered the beat, not yet the program's client; the next beat tries again
+	}
 	s.h.mu.Lock()
 	defer s.h.mu.Unlock()
 	e := s.h.era.Load()

@@ -257,7 +257,8 @@ func (s *share) trip(ctx context.Context, e *era, reason Reason, cause error) (*
 			return e, true
 		}
 	}
-	s.met.Store(&cause)
+	met := cause // of its own: others read it while this call goes on
+	s.met.Store(&met)
 	v, done, err := s.store.Change(ctx, e.rec, s.changeOf(journal.Trip, reason, cause))
 	switch {
 	case errors.Is(err, journal.ErrGone):

@@ -17,8 +17,11 @@ import (
 func (s *Server) Stop() {
 	s.mu.Lock()
 	ln := s.ln
+	s.ln = nil
 	s.mu.Unlock()
-	_ = ln.Close()
+	if ln != nil {
+		_ = ln.Close()
+	}
 	s.Cut()
 }
 

@@ -147,7 +147,7 @@ func (s *Server) accept(ln net.Listener) {
 			}
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			if s.closed {
+			if s.closed || s.ln != ln { // stopped between its being accepted and now
 				_ = raw.Close()
 				return
 			}
