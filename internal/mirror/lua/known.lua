@@ -1,0 +1,17 @@
+-- Says which of some keys need not be read from the primary. KEYS: unsure, meta. ARGV: the journal's
+-- database, and for each key the database it lies in, its key, and its name in the set. Answers, for each,
+-- 1 if local has it, or is complete and knows that there is none.
+local complete = redis.call('HEXISTS', KEYS[2], 'complete') == 1
+local known = {}
+local at = ''
+for i = 2, #ARGV, 3 do
+  if ARGV[i] ~= at then at = ARGV[i]; redis.call('SELECT', at) end
+  known[#known + 1] = redis.call('EXISTS', ARGV[i + 1])
+end
+redis.call('SELECT', ARGV[1])
+if complete then
+  for i = 1, #known do
+    if known[i] == 0 then known[i] = 1 - redis.call('SISMEMBER', KEYS[1], ARGV[3 * i + 1]) end
+  end
+end
+return known

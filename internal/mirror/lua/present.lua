@@ -1,0 +1,13 @@
+-- Takes keys out of the unsure set that local has. KEYS: unsure. ARGV: the journal's database, and for
+-- each key the database it lies in, its key, and its name in the set. Answers, for each, 1 if local has it.
+local has, out = {}, {}
+local at = ''
+for i = 2, #ARGV, 3 do
+  if ARGV[i] ~= at then at = ARGV[i]; redis.call('SELECT', at) end
+  local n = redis.call('EXISTS', ARGV[i + 1])
+  has[#has + 1] = n
+  if n == 1 then out[#out + 1] = ARGV[i + 2] end
+end
+redis.call('SELECT', ARGV[1])
+for i = 1, #out do redis.call('SREM', KEYS[1], out[i]) end
+return has

@@ -1,0 +1,377 @@
+package mirror
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/redis/go-redis/v9"
+)
+
+// SyncOptions are for one Sync. The zero value copies everything, as fast as it goes.
+type SyncOptions struct {
+	Budget   int64  // commands that the primary may be sent; 0 any number
+	Rate     int    // keys a second; 0 any number
+	Match    string // only keys that SCAN matches with it; "" all
+	MaxBytes int64  // larger keys are left out, by the size of their DUMP; 0 is 1 MiB, -1 no bound
+	Restart  bool   // begin anew where an earlier one was interrupted
+	// Progress is called before the first key, and then with each batch.
+	Progress func(SyncProgress)
+}
+
+const (
+	defaultBytes    = 1 << 20
+	defaultElements = 10_000 // where keys have to be read type by type
+)
+
+// SyncProgress is how far a Sync is. All but Resumed and the two durations count, earlier runs of it
+// included.
+type SyncProgress struct {
+	Keys     int64 // of the primary at the beginning
+	Cost     int64 // commands that are still to be sent, about
+	Read     int64 // keys
+	Copied   int64
+	Gone     int64 // deleted or expired between SCAN and DUMP
+	Newer    int64 // written while they were read: tried again at the end
+	Large    int64 // left out
+	Unknown  int64 // left out: of a type that only the primary knows
+	Refused  int64 // left out: local refuses them
+	Extra    int64 // deleted on local, because the primary does not have them
+	Commands int64 // sent to the primary
+	Resumed  bool  // an earlier one is gone on with
+	Elapsed  time.Duration
+	Left     time.Duration // about; 0 not known
+}
+
+// SyncReport is what a Sync came to.
+type SyncReport struct {
+	SyncProgress
+	// Complete is set once local has everything but the keys that it is known not to have, Unsure of them:
+	// what else is absent on local is absent on the primary.
+	Complete bool
+	Unsure   int64
+}
+
+// Sync copies what the primary holds to local: each key unless a mirrored write is newer, and what only
+// local holds is deleted there. It goes on where the last one with the same options stopped. Whatever its
+// error, what is reported was done: ErrRefused, ErrBudget, ErrFenced, ErrMemory, ErrLocalRefuses, that of
+// ctx, or of one of the servers.
+func (c *Copier) Sync(ctx context.Context, o SyncOptions) (SyncReport, error) {
+	s := c.newSyncing(o)
+	defer s.r.close()
+	err := s.run(ctx)
+	s.tell()
+	return s.report, err
+}
+
+// syncing is one Sync under way.
+type syncing struct {
+	c *Copier
+	o SyncOptions
+	r *reader
+
+	report  SyncReport
+	id      string // of the run
+	db      string // the database that is being read
+	cursor  uint64 // where
+	scanned bool   // all of them have been read
+	began   time.Time
+	before  int64 // commands that earlier processes have sent
+	done    int64 // keys read by them
+
+	pace   pacer
+	looked time.Time       // at local's memory
+	dumps  bool            // local has taken a payload
+	out    map[string]bool // members of the unsure set that are not to be read again
+}
+
+func (c *Copier) newSyncing(o SyncOptions) *syncing {
+	s := &syncing{
+		c: c, o: o, r: newReader(c.Primary, c.Refused), began: time.Now(), pace: pacer{rate: o.Rate},
+		out: map[string]bool{},
+	}
+	s.r.budget = o.Budget
+	switch {
+	case o.MaxBytes == 0:
+		s.r.bytes, s.r.most = defaultBytes, defaultElements
+	case o.MaxBytes > 0:
+		s.r.bytes = o.MaxBytes
+	}
+	return s
+}
+
+func (s *syncing) run(ctx context.Context) error {
+	all, unmapped, err := s.c.databases(ctx, s.r)
+	if err != nil {
+		return err
+	}
+	for _, db := range all {
+		s.report.Keys += db.keys
+	}
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	s.tell()
+	for _, db := range all {
+		if s.scanned || db.name < s.db {
+			continue // by an earlier one
+		}
+		if db.name != s.db {
+			s.db, s.cursor = db.name, 0
+		}
+		if err := s.scan(ctx); err != nil {
+			return err
+		}
+	}
+	s.scanned = true
+	if err := s.save(ctx); err != nil {
+		return err
+	}
+	for _, db := range all {
+		if err := s.sweep(ctx, db.name); err != nil {
+			return err
+		}
+	}
+	if err := s.retry(ctx); err != nil {
+		return err
+	}
+	return s.end(ctx, s.o.Match == "" && unmapped == 0)
+}
+
+// tell tells how far it is.
+func (s *syncing) tell() {
+	p := &s.report.SyncProgress
+	spent := s.r.spent.Load()
+	p.Commands, p.Elapsed = s.before+spent, time.Since(s.began)
+	open := max(p.Keys-p.Read, 0)
+	if s.scanned {
+		open = 0
+	}
+	p.Cost = costOf(open)
+	if mine := p.Read - s.done; mine > 0 {
+		p.Left = time.Duration(float64(p.Elapsed) / float64(mine) * float64(open))
+	}
+	if s.o.Progress != nil {
+		s.o.Progress(*p)
+	}
+}
+
+// costOf is about how many commands so many keys cost: two for each, and those that list them and look
+// for what only local has.
+func costOf(keys int64) int64 { return 2*keys + keys/batchKeys + keys/existsKeys }
+
+// batch is some keys that were read.
+type batch struct {
+	keys  int // with those that nobody wants
+	found []found
+	done  bool   // all that was listed up to cursor has been read
+	next  uint64 // cursor
+	err   error
+}
+
+// scan reads one database from s.cursor on. What is read next is read while local loads what was read
+// before.
+func (s *syncing) scan(ctx context.Context) error {
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	batches := make(chan batch, 1)
+	go s.list(reading, s.db, s.cursor, batches)
+	var err error
+	for b := range batches {
+		if err != nil {
+			continue
+		}
+		if err = b.err; err == nil {
+			err = s.take(ctx, b)
+		}
+		if err != nil {
+			stop()
+		}
+	}
+	return err
+}
+
+// list reads the keys of a database in the order of SCAN.
+func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- batch) {
+	defer close(to)
+	type listed struct {
+		keys []string
+		next uint64
+	}
+	var queue []listed
+	size := batchKeys
+	for ended := false; !ended || len(queue) > 0; {
+		var b batch
+		var keys []string
+		if len(queue) > 0 {
+			q := &queue[0]
+			keys = q.keys[:min(size, len(q.keys))]
+			b.keys = len(keys)
+			if q.keys = q.keys[len(keys):]; len(q.keys) == 0 {
+				b.done, b.next = true, q.next
+				queue = queue[1:]
+			}
+		}
+		var step *scan
+		if !ended && len(queue) < 2 {
+			step = &scan{cursor: cursor, match: s.o.Match, count: scanCount}
+		}
+		if b.err = s.pace.wait(ctx, b.keys); b.err == nil {
+			b.found, b.err = s.readAgain(ctx, db, s.wanted(keys), step)
+		}
+		if step != nil && b.err == nil {
+			cursor, ended = step.next, step.next == 0
+			queue = append(queue, listed{step.keys, step.next})
+		}
+		to <- b
+		if b.err != nil {
+			return
+		}
+		size = fitting(size, b.found)
+	}
+}
+
+// fitting returns how many keys to read at once, after those that were read.
+func fitting(size int, all []found) int {
+	bytes := 0
+	for i := range all {
+		bytes += len(all[i].Dump)
+	}
+	if bytes == 0 || len(all) == 0 {
+		return size
+	}
+	return min(max(batchBytes/max(bytes/len(all), 1), 1), 2*size, batchKeys)
+}
+
+func (s *syncing) wanted(keys []string) []string {
+	if s.c.Filter == nil {
+		return keys
+	}
+	var some []string
+	for _, key := range keys {
+		if s.c.wants(key) {
+			some = append(some, key)
+		}
+	}
+	return some
+}
+
+// readAgain reads, and tries again where the connection fails: reading twice is harmless.
+func (s *syncing) readAgain(ctx context.Context, db string, keys []string, step *scan) ([]found, error) {
+	var all []found
+	waits := backoff.NewExponentialBackOff(backoff.WithInitialInterval(200 * time.Millisecond))
+	err := backoff.Retry(func() (err error) {
+		all, err = s.r.read(ctx, db, keys, step)
+		_, reply := errors.AsType[redis.Error](err)
+		if reply || errors.Is(err, ErrRefused) || errors.Is(err, ErrBudget) {
+			return backoff.Permanent(err)
+		}
+		return err
+	}, backoff.WithContext(backoff.WithMaxRetries(waits, 4), ctx))
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return all, err
+}
+
+// take loads a batch, and notes how far that is.
+func (s *syncing) take(ctx context.Context, b batch) error {
+	if time.Since(s.looked) > time.Second {
+		s.looked = time.Now()
+		if err := s.c.room(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.put(ctx, b.found); err != nil {
+		return err
+	}
+	s.report.Read += int64(b.keys)
+	if b.done {
+		s.cursor = b.next
+		if err := s.save(ctx); err != nil {
+			return err
+		}
+	}
+	s.tell()
+	return nil
+}
+
+// put loads keys, and notes in the unsure set which of them local does not have after that.
+func (s *syncing) put(ctx context.Context, all []found) error {
+	loaded, err := s.c.load(ctx, all)
+	if err != nil {
+		return err
+	}
+	var missed []string
+	var again []int
+	p := &s.report.SyncProgress
+	for i := range all {
+		f := &all[i]
+		switch {
+		case f.left == leftLarge:
+			p.Large++
+			s.out[member(f.DB, f.Key)] = true
+		case f.left == leftUnknown:
+			p.Unknown++
+			s.out[member(f.DB, f.Key)] = true
+		case f.left == leftChanged, loaded[i] == Newer:
+			p.Newer++
+		case loaded[i] == Refused && f.Dump != "":
+			again = append(again, i)
+			continue
+		case loaded[i] == Refused:
+			p.Refused++
+			s.out[member(f.DB, f.Key)] = true
+		case f.Absent:
+			p.Gone++
+			continue
+		default:
+			p.Copied++
+			s.dumps = s.dumps || f.Dump != ""
+			continue
+		}
+		missed = append(missed, f.DB, f.Key)
+	}
+	if err := s.miss(ctx, missed); err != nil {
+		return err
+	}
+	return s.putByType(ctx, all, again)
+}
+
+// putByType loads keys whose payload local refuses: it is of a later version of Redis, as a rule.
+func (s *syncing) putByType(ctx context.Context, all []found, which []int) error {
+	if len(which) == 0 {
+		return nil
+	}
+	if err := s.c.room(ctx); err != nil {
+		return err // it refuses for that
+	}
+	keys := make([]string, len(which))
+	for i, at := range which {
+		keys[i] = all[at].Key
+	}
+	before := s.report.SyncProgress
+	parts, err := s.r.parts(ctx, all[which[0]].DB, keys)
+	if err == nil {
+		err = s.put(ctx, parts)
+	}
+	if err != nil {
+		return err
+	}
+	switch p := &s.report.SyncProgress; {
+	case p.Copied > before.Copied && !s.dumps:
+		s.r.byType.Store(true)
+	case p.Copied == 0 && p.Refused > before.Refused && p.Refused >= mostRefused:
+		return ErrLocalRefuses
+	}
+	return nil
+}
+
+// mostRefused is how many keys local may refuse before it has taken the first.
+const mostRefused = 100
+
+func member(db, key string) string { return db + "|" + key }
+
+func newRun() string { return rand.Text()[:12] }
