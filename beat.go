@@ -51,6 +51,7 @@ func (s *share) startBeat() {
 	h.mu.Lock()
 	s.scheduleBeatLocked(0) // beside the call that waits
 	h.mu.Unlock()
+	s.startMirror()
 	s.listen()
 }
 

@@ -27,6 +27,7 @@ package fallback
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -92,6 +93,7 @@ type Hook struct {
 
 	trips, returns, refused, withheld, lost atomic.Int64
 	cut                                     atomic.Int64 // subscriptions whose connection to the primary ended
+	sampled                                 uint32       // one in so many reads of the primary is a touch of its key; 0 none
 	misses                                  atomic.Int64 // reads for which local had nothing
 	sessions                                atomic.Int64 // connections of local that a Watch or a Conn holds
 
@@ -133,6 +135,9 @@ func New(local redis.UniversalClient, opts ...Option) *Hook {
 	h.local = local
 	h.watchConns(local)
 	h.share = h.newShare(local)
+	if h.share != nil && h.share.hydrator != nil {
+		h.sampled = sampleFor(h.cfg.mirror.Hydration)
+	}
 	return h
 }
 
@@ -231,6 +236,9 @@ func (h *Hook) process(ctx context.Context, in *instance, next redis.ProcessHook
 		err := send(ctx, cmd)
 		if err == nil || err == redis.Nil { //nolint:errorlint // as go-redis returns it
 			h.primary.answered(1)
+			if h.sampled != 0 && class.Has(command.Read) && rand.Uint32()%h.sampled == 0 {
+				h.touch(in, args)
+			}
 			return err
 		}
 		return h.settle(ctx, e, &call{in: in, next: next, cmd: cmd, class: class, kept: class.Has(command.Admin), sent: cmd}, err)
@@ -338,6 +346,7 @@ func (h *Hook) Shutdown(ctx context.Context) error {
 		_ = changes.Close()
 	}
 	if s := h.share; s != nil && !again {
+		s.endMirror(ctx)
 		s.leave(ctx)
 		s.close()
 	}

@@ -8,6 +8,7 @@ import (
 	"weak"
 
 	"github.com/redis-fallback/fallback/internal/mirror"
+	"github.com/redis/go-redis/v9"
 )
 
 // flushTime bounds what a trip waits for the mirror: what it has not delivered by then is the one thing
@@ -75,4 +76,76 @@ func (s *share) flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
 	_ = s.mirror.Flush(ctx)
+}
+
+// newHydrator makes what reads keys that are in use and that local does not hold.
+func (h *Hook) newHydrator(s *share) *mirror.Hydrator {
+	c := h.cfg.mirror
+	if s.mirror == nil || c.Hydration <= 0 {
+		return nil
+	}
+	w := weak.Make(h)
+	largest := c.Largest
+	if largest == 0 {
+		largest = -1
+	}
+	return mirror.NewHydrator(mirror.HydrateConfig{
+		Primary: func(ctx context.Context) (*redis.Client, error) {
+			h := w.Value()
+			if h == nil {
+				return nil, ErrNoClient
+			}
+			return h.primaryClient(ctx)
+		},
+		Copier: s.copier(nil),
+		Serves: func() bool {
+			h := w.Value()
+			return h != nil && h.era.Load().fence != "" && !h.share.mirror.Stats().Stopped
+		},
+		Sent: func() int64 {
+			if h := w.Value(); h != nil {
+				return h.primary.ok.load()
+			}
+			return 0
+		},
+		Fraction: c.Hydration, Bytes: largest,
+	})
+}
+
+// copier returns what copies from the primary, given a client of it.
+func (s *share) copier(primary *redis.Client) *mirror.Copier {
+	w := weak.Make(s.h)
+	return &mirror.Copier{
+		Primary: primary, Local: s.store.Client(), Mirror: s.mirror, Name: s.h.cfg.name,
+		Database: s.store.Database(), Home: s.home, Filter: s.h.cfg.mirror.Filter,
+		Refused: func(err error) bool {
+			h := w.Value()
+			if h == nil {
+				return false
+			}
+			v := h.verdict(nil, err)
+			return v == Limit || v == Capacity || v == Busy || v == Denied
+		},
+	}
+}
+
+// startMirror begins to mirror, once the record has been looked for.
+func (s *share) startMirror() {
+	if s.mirror == nil {
+		return
+	}
+	s.mirror.Start()
+	if s.hydrator != nil {
+		s.hydrator.Start()
+	}
+}
+
+// endMirror delivers what waits, and ends.
+func (s *share) endMirror(ctx context.Context) {
+	if s.hydrator != nil {
+		s.hydrator.Close()
+	}
+	if s.mirror != nil {
+		_ = s.mirror.Close(ctx)
+	}
 }

@@ -43,3 +43,28 @@ func empty(cmd redis.Cmder, err error) bool {
 	}
 	return false
 }
+
+// touch tells that a key is in use, so that it is read to local if it is not there.
+func (h *Hook) touch(in *instance, args []any) {
+	if h.mirrors() == nil || h.era.Load().fence == "" {
+		return
+	}
+	var few [4]int
+	at, ok := command.AppendKeys(few[:0], args)
+	if !ok || len(at) != 1 {
+		return
+	}
+	db := ""
+	if s := in.seat.Load(); s != nil {
+		db = s.worn.db
+	}
+	if key, ok := args[at[0]].(string); ok {
+		h.share.hydrator.Touch(db, key)
+	}
+}
+
+// sampleFor is how many reads there are for one touch: few enough that they cost nothing, and more than
+// can be read within the share of the commands that hydration has, at two commands for a key.
+func sampleFor(share float64) uint32 {
+	return uint32(min(max(1/share, 1), 32)) //nolint:gosec // from 1 to 32
+}

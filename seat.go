@@ -37,10 +37,10 @@ type seat struct {
 	queued  []journal.Noted // between MULTI and EXEC on local
 	// What was queued between MULTI and EXEC on the primary, for the mirror.
 	mirrored []redis.Cmder
-	left    string          // what takes away that it has left on the primary's connection
-	fixed   bool            // in a state that cannot be carried over: it stays on the primary
-	dress   dress           // what the connection in use is to look like
-	worn    dress           // what the primary's looks like
+	left     string // what takes away that it has left on the primary's connection
+	fixed    bool   // in a state that cannot be carried over: it stays on the primary
+	dress    dress  // what the connection in use is to look like
+	worn     dress  // what the primary's looks like
 
 	conn   *redis.Conn // of local
 	pooled bool        // it is one of local's pool

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/redis-fallback/fallback/internal/journal"
+	"github.com/redis-fallback/fallback/internal/mirror"
 	"github.com/redis-fallback/fallback/internal/reread"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -37,6 +38,10 @@ type share struct {
 	beats   atomic.Bool           // the beat goes on
 	fit     atomic.Pointer[fitness]
 	replies reread.Reader
+
+	mirror   *mirror.Mirror   // nil: off
+	hydrator *mirror.Hydrator // nil: off
+	peeking  atomic.Bool      // lookSoon is at it
 
 	fenced, noted, turnedAway, returnsFailed atomic.Int64
 	lastFault                                atomic.Pointer[lastFailure] // of a return or a drain
@@ -72,11 +77,14 @@ func (h *Hook) newShare(local redis.UniversalClient) *share {
 	h.watchConns(rdb)
 	ear := opts // its goroutines last as long as it does, and must not hold the hook
 	host, _ := os.Hostname()
-	return &share{
+	s := &share{
 		h: h, ear: redis.NewClient(&ear), store: journal.New(rdb, h.cfg.name, opts.DB), home: theirs.DB, resp3: theirs.Protocol != 2,
 		self:    journal.Process{ID: rand.Text()[:12], Host: host, PID: os.Getpid(), Started: time.Now().UnixMilli()},
 		looking: make(chan struct{}, 1), coming: make(chan struct{}, 1),
 	}
+	s.mirror = h.newMirror(s)
+	s.hydrator = h.newHydrator(s)
+	return s
 }
 
 // journal returns the share, if there is a journal.
@@ -259,6 +267,7 @@ func (s *share) trip(ctx context.Context, e *era, reason Reason, cause error) (*
 	}
 	met := cause // of its own: others read it while this call goes on
 	s.met.Store(&met)
+	s.flush(ctx)
 	v, done, err := s.store.Change(ctx, e.rec, s.changeOf(journal.Trip, reason, cause))
 	switch {
 	case errors.Is(err, journal.ErrGone):
