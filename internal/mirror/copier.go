@@ -37,8 +37,8 @@ type Copier struct {
 	Primary *redis.Client
 	// Local is a client of local in the journal's database.
 	Local *redis.Client
-	// Load loads keys into local, each only if nothing newer is known of it.
-	Load func(context.Context, []Item) ([]Loaded, error)
+	// Mirror loads what was read.
+	Mirror Target
 	// Name is the service's; Database is the number of the journal's database on local, Home that of the
 	// user's keys.
 	Name           string
@@ -47,6 +47,14 @@ type Copier struct {
 	Filter func(key string) bool
 	// Refused reports an error reply of the primary that says that it takes no commands now.
 	Refused func(error) bool
+}
+
+// Target is what copies are given to: a Mirror.
+type Target interface {
+	Load(context.Context, []Item) ([]Loaded, error)
+	Track(context.Context) (bool, error)
+	Complete(context.Context) (bool, error)
+	UnsureKey() string
 }
 
 func (c *Copier) key(what string) string { return "fallback:" + c.Name + ":mirror:" + what }
@@ -142,7 +150,7 @@ func (c *Copier) load(ctx context.Context, all []found) ([]Loaded, error) {
 	if len(items) == 0 {
 		return make([]Loaded, len(all)), nil
 	}
-	loaded, err := c.Load(ctx, items)
+	loaded, err := c.Mirror.Load(ctx, items)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func (s *syncing) sweep(ctx context.Context, db string) error {
 		for i, key := range keys {
 			items[i] = Item{DB: db, Key: key, Absent: true, Began: began, Ended: ended}
 		}
-		loaded, err := s.c.Load(ctx, items)
+		loaded, err := s.c.Mirror.Load(ctx, items)
 		if err != nil {
 			return err
 		}

@@ -275,7 +275,7 @@ func (h *Hydrator) read(ctx context.Context, batch []*waiting) error {
 	for _, w := range batch {
 		pairs = append(pairs, w.db, w.key)
 	}
-	has, err := knownScript.Run(ctx, c.Local, []string{c.unsureKey(), c.metaKey()}, append([]any{c.Database}, c.places(pairs)...)...).Int64Slice()
+	has, err := knownScript.Run(ctx, c.Local, []string{c.Mirror.UnsureKey(), c.metaKey()}, append([]any{c.Database}, c.places(pairs)...)...).Int64Slice()
 	if err != nil {
 		return err
 	}

@@ -14,9 +14,6 @@ import (
 //go:embed lua/syncbegin.lua
 var syncBeginLua string
 
-//go:embed lua/syncend.lua
-var syncEndLua string
-
 //go:embed lua/miss.lua
 var missLua string
 
@@ -28,7 +25,6 @@ var presentLua string
 
 var (
 	syncBeginScript = redis.NewScript(syncBeginLua)
-	syncEndScript   = redis.NewScript(syncEndLua)
 	missScript      = redis.NewScript(missLua)
 	presentScript   = redis.NewScript(presentLua)
 	knownScript     = redis.NewScript(knownLua)
@@ -40,17 +36,22 @@ const mostUnsure = 100_000
 // retries is how often keys are read again that were written while they were read.
 const retries = 6
 
-func (c *Copier) metaKey() string   { return c.key("meta") }
-func (c *Copier) unsureKey() string { return c.key("unsure") }
-func (c *Copier) syncKey() string   { return c.key("sync") }
+func (c *Copier) metaKey() string { return c.key("meta") }
+func (c *Copier) syncKey() string { return c.key("sync") }
 
 // begin finds out where to begin.
 func (s *syncing) begin(ctx context.Context) error {
 	s.id = newRun()
-	reply, err := syncBeginScript.Run(ctx, s.c.Local, []string{s.c.syncKey(), s.c.metaKey()},
+	reply, err := syncBeginScript.Run(ctx, s.c.Local, []string{s.c.syncKey()},
 		s.id, s.o.Match, s.r.bytes, s.report.Keys, flag(s.o.Restart)).StringSlice()
-	if err != nil || len(reply) == 0 {
+	if err != nil {
 		return err
+	}
+	if len(reply) == 0 {
+		if done, err := s.c.Mirror.Track(ctx); err != nil || done {
+			return err
+		}
+		return ErrFenced
 	}
 	m := map[string]string{}
 	for i := 0; i+1 < len(reply); i += 2 {
@@ -91,7 +92,7 @@ func (s *syncing) miss(ctx context.Context, pairs []string) error {
 		return nil
 	}
 	args := append([]any{s.c.Database, mostUnsure}, s.c.places(pairs)...)
-	return missScript.Run(ctx, s.c.Local, []string{s.c.unsureKey(), s.c.metaKey()}, args...).Err()
+	return missScript.Run(ctx, s.c.Local, []string{s.c.Mirror.UnsureKey(), s.c.syncKey()}, args...).Err()
 }
 
 // places are the arguments of miss.lua and present.lua for keys.
@@ -130,7 +131,7 @@ func (s *syncing) retry(ctx context.Context) error {
 func (s *syncing) retryAll(ctx context.Context) (int, error) {
 	tried := 0
 	for cursor := uint64(0); ; {
-		members, next, err := s.c.Local.SScan(ctx, s.c.unsureKey(), cursor, "", batchKeys).Result()
+		members, next, err := s.c.Local.SScan(ctx, s.c.Mirror.UnsureKey(), cursor, "", batchKeys).Result()
 		if err != nil {
 			return tried, err
 		}
@@ -154,7 +155,7 @@ func (s *syncing) retrySome(ctx context.Context, members []string) (int, error) 
 	if len(pairs) == 0 {
 		return 0, nil
 	}
-	has, err := presentScript.Run(ctx, s.c.Local, []string{s.c.unsureKey()}, append([]any{s.c.Database}, s.c.places(pairs)...)...).Int64Slice()
+	has, err := presentScript.Run(ctx, s.c.Local, []string{s.c.Mirror.UnsureKey()}, append([]any{s.c.Database}, s.c.places(pairs)...)...).Int64Slice()
 	if err != nil {
 		return 0, err
 	}
@@ -183,13 +184,15 @@ func (s *syncing) retrySome(ctx context.Context, members []string) (int, error) 
 
 // end says on local that it is done.
 func (s *syncing) end(ctx context.Context, whole bool) error {
-	reply, err := syncEndScript.Run(ctx, s.c.Local, []string{s.c.syncKey(), s.c.metaKey(), s.c.unsureKey()}, s.id, flag(whole)).Int64Slice()
+	missed, err := s.c.Local.HExists(ctx, s.c.syncKey(), "missed").Result()
+	if err == nil && whole && !missed {
+		s.report.Complete, err = s.c.Mirror.Complete(ctx)
+	}
+	if err == nil {
+		s.report.Unsure, err = s.c.Local.SCard(ctx, s.c.Mirror.UnsureKey()).Result()
+	}
 	if err != nil {
 		return err
 	}
-	s.report.Complete = len(reply) == 2 && reply[0] == 1
-	if len(reply) == 2 {
-		s.report.Unsure = reply[1]
-	}
-	return nil
+	return s.c.Local.Del(ctx, s.c.syncKey()).Err()
 }
