@@ -14,8 +14,6 @@ import (
 
 // Errors of local that end a copy.
 var (
-	// ErrFenced is about a primary that does not serve: what it holds is not what holds.
-	ErrFenced = errors.New("redis fallback: the primary does not serve: nothing is copied from it")
 	// ErrMemory is about a local without the memory for more. What is left of it is the journal's.
 	ErrMemory = errors.New("redis fallback: local has used as much of its maxmemory as copies may")
 	// ErrLocalRefuses is about a local that takes none of what it is given.
@@ -25,7 +23,7 @@ var (
 // How much is read at once.
 const (
 	batchKeys  = 500
-	batchBytes = 8 << 20
+	copyBytes = 8 << 20
 	scanCount  = 1000
 )
 

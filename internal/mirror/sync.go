@@ -162,8 +162,8 @@ func (s *syncing) tell() {
 // for what only local has.
 func costOf(keys int64) int64 { return 2*keys + keys/batchKeys + keys/existsKeys }
 
-// batch is some keys that were read.
-type batch struct {
+// portion is some keys that were read.
+type portion struct {
 	keys  int // with those that nobody wants
 	found []found
 	done  bool   // all that was listed up to cursor has been read
@@ -176,7 +176,7 @@ type batch struct {
 func (s *syncing) scan(ctx context.Context) error {
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
-	batches := make(chan batch, 1)
+	batches := make(chan portion, 1)
 	go s.list(reading, s.db, s.cursor, batches)
 	var err error
 	for b := range batches {
@@ -194,7 +194,7 @@ func (s *syncing) scan(ctx context.Context) error {
 }
 
 // list reads the keys of a database in the order of SCAN.
-func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- batch) {
+func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- portion) {
 	defer close(to)
 	type listed struct {
 		keys []string
@@ -203,7 +203,7 @@ func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- 
 	var queue []listed
 	size := batchKeys
 	for ended := false; !ended || len(queue) > 0; {
-		var b batch
+		var b portion
 		var keys []string
 		if len(queue) > 0 {
 			q := &queue[0]
@@ -214,9 +214,9 @@ func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- 
 				queue = queue[1:]
 			}
 		}
-		var step *scan
+		var step *keyScan
 		if !ended && len(queue) < 2 {
-			step = &scan{cursor: cursor, match: s.o.Match, count: scanCount}
+			step = &keyScan{cursor: cursor, match: s.o.Match, count: scanCount}
 		}
 		if b.err = s.pace.wait(ctx, b.keys); b.err == nil {
 			b.found, b.err = s.readAgain(ctx, db, s.wanted(keys), step)
@@ -242,7 +242,7 @@ func fitting(size int, all []found) int {
 	if bytes == 0 || len(all) == 0 {
 		return size
 	}
-	return min(max(batchBytes/max(bytes/len(all), 1), 1), 2*size, batchKeys)
+	return min(max(copyBytes/max(bytes/len(all), 1), 1), 2*size, batchKeys)
 }
 
 func (s *syncing) wanted(keys []string) []string {
@@ -259,7 +259,7 @@ func (s *syncing) wanted(keys []string) []string {
 }
 
 // readAgain reads, and tries again where the connection fails: reading twice is harmless.
-func (s *syncing) readAgain(ctx context.Context, db string, keys []string, step *scan) ([]found, error) {
+func (s *syncing) readAgain(ctx context.Context, db string, keys []string, step *keyScan) ([]found, error) {
 	var all []found
 	waits := backoff.NewExponentialBackOff(backoff.WithInitialInterval(200 * time.Millisecond))
 	err := backoff.Retry(func() (err error) {
@@ -277,7 +277,7 @@ func (s *syncing) readAgain(ctx context.Context, db string, keys []string, step 
 }
 
 // take loads a batch, and notes how far that is.
-func (s *syncing) take(ctx context.Context, b batch) error {
+func (s *syncing) take(ctx context.Context, b portion) error {
 	if time.Since(s.looked) > time.Second {
 		s.looked = time.Now()
 		if err := s.c.room(ctx); err != nil {

@@ -113,7 +113,7 @@ func (v *verifying) run(ctx context.Context) error {
 
 // everything compares a whole database, in both directions.
 func (v *verifying) everything(ctx context.Context, db string) error {
-	step := &scan{count: scanCount}
+	step := &keyScan{count: scanCount}
 	for {
 		if _, err := v.r.read(ctx, db, nil, step); err != nil {
 			return err
