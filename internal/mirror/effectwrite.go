@@ -25,6 +25,9 @@ func (e *effect) verbatim(key any) bool {
 		return ok && n == 0
 	case doubtful:
 		return false
+	case whole:
+		o.Add(Whole, e.db, key, "SET", key, e.args[e.note.At])
+		return true
 	case deleted:
 		for i := int(e.note.Key); i <= int(e.note.Last); i++ {
 			o.Add(Gone, e.db, e.args[i])
