@@ -149,9 +149,9 @@ xadd X * M V
 xadd X maxlen 5 * M V
 xadd X minid = ID * M V
 xadd X nomkstream * M V
-xadd X maxlen ~ 5 * M V
+xadd X maxlen ~ 1 * M V
 xtrim X maxlen 4
-xtrim X maxlen ~ 4
+xtrim X maxlen ~ 1
 xdel X ID
 xsetid X 99999999999999-1
 xack X GROUP ID ID
@@ -161,6 +161,12 @@ xgroup setid X GROUP ID
 xgroup createconsumer X GROUP USER
 xgroup delconsumer X GROUP USER
 xgroup destroy X GROUP
+xreadgroup group GROUP USER streams X >
+xreadgroup group GROUP USER streams X >
+xdel X ID
+xdel X ID ID
+xautoclaim X GROUP USER 0 0
+xadd X * M V
 xreadgroup group GROUP USER count N streams X >
 xreadgroup group GROUP USER streams X >
 xreadgroup group GROUP USER count 1 block 10 streams X >
