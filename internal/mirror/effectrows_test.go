@@ -65,6 +65,7 @@ decrby k -3               | :42 > p k: SET k 42 KEEPTTL
 incrbyfloat k 0.5         | $1.5 > p k: SET k 1.5 KEEPTTL
 incrbyfloat k 0.5         | ,0.3 > p k: SET k 0.3 KEEPTTL
 incrbyfloat k 0.5         | ,0.30000000000000004 > u k
+incrbyfloat k 0.5         | $0.30000000000000004 > p k: SET k 0.30000000000000004 KEEPTTL
 increx k byint 1          | :1  > u k
 
 del a b                   | :0  > d a; d b
@@ -105,6 +106,8 @@ restore k 0 p             | +OK > w k: RESTORE k 0 p
 restore k 10 p replace    | +OK > w k: RESTORE k 1000000000010 p ABSTTL
 restore k 1000000000009 p absttl | +OK > w k: RESTORE k 1000000000009 p ABSTTL
 restore k 9 p absttl      | +OK > d k
+restore k x p             | +OK > u k
+restore k 9223372036854775807 p | +OK > u k
 flushdb                   | +OK > F
 flushall async            | +OK > F */
 swapdb 0 1                | +OK > u */
@@ -122,6 +125,9 @@ hsetnx k f v              | ?0  >
 hincrby k f 1             | :5  > p k: hincrby k f 1
 hincrbyfloat k f 1.5      | ,2.5 > p k: hincrbyfloat k f 1.5
 hincrbyfloat k f 1.5      | ,0.30000000000000004 > u k
+hincrbyfloat k f 1.5      | $2.5 > p k: hincrbyfloat k f 1.5
+hincrbyfloat k f 1.5      | $0.30000000000000004 > u k
+hincrbyfloat k f 1.5      | nil > u k
 hdel k f                  | :1  > p k: hdel k f
 hdel k f                  | :0  >
 hexpire k 10 fields 3 a b c | (1 2 -2) > p k: HPEXPIREAT k 1000000010000 FIELDS 1 a; p k: HDEL k b
@@ -254,71 +260,4 @@ function restore p        | +OK >
 nosuch a 7                | nil > u a; u 7
 nosuch a                  | -ERR no > u a
 set k v                   | -EXECABORT Transaction discarded > u k
-`
-
-// verbatimRows are calls that reach local as they are, whatever the reply. All are about k.
-const verbatimRows = `
-ardel k 1
-ardelrange k 0 1
-arinsert k 1 v
-armset k 1 v
-arring k 5 v
-arseek k 1
-arset k 1 v
-bf.insert k items m
-bf.loadchunk k 1 d
-bf.madd k m
-bf.reserve k 0.1 9
-cf.add k m
-cf.addnx k m
-cf.del k m
-cf.insert k items m
-cf.insertnx k items m
-cf.loadchunk k 1 d
-cf.reserve k 9
-cms.incrby k m 1
-cms.initbydim k 9 9
-cms.initbyprob k 0.1 0.1
-ft.sugadd k s 1
-ft.sugdel k s
-geoadd k 1 1 m
-hdel k f
-hgetdel k fields 1 f
-hmset k f v
-json.arrappend k $ v
-json.arrinsert k $ 0 v
-json.arrpop k
-json.arrtrim k $ 0 1
-json.clear k
-json.del k
-json.forget k
-json.merge k $ v
-json.numincrby k $ 1
-json.nummultby k $ 2
-json.strappend k v
-json.toggle k $
-linsert k before p v
-lpushx k v
-lrem k 0 v
-lset k 0 v
-pfadd k m
-srem k m
-tdigest.add k 1
-tdigest.create k
-tdigest.reset k
-vrem k m
-vsetattr k m a
-xackdel k g ids 1 1-1
-xcfgset k idmp-duration 9
-xdel k 1-1
-xdelex k ids 1 1-1
-xgroup createconsumer k g c
-xgroup delconsumer k g c
-xgroup destroy k g
-xgroup setid k g $
-xsetid k 1-1
-zrem k m
-zremrangebylex k - +
-zremrangebyrank k 0 1
-zremrangebyscore k 0 1
 `
