@@ -69,7 +69,7 @@ type SyncReport struct {
 // ErrLocalMemory, ErrLocalRefuses, ErrOtherPrimary, ErrNoJournal, that of ctx, or of one of the servers.
 // One should run at a time.
 func (h *Hook) Sync(ctx context.Context, o SyncOptions) (SyncReport, error) {
-	c, done, err := h.copier(ctx)
+	c, done, err := h.copier(ctx, true)
 	if err != nil {
 		return SyncReport{}, err
 	}
@@ -121,7 +121,7 @@ type VerifyReport struct {
 // Verify compares local with the primary, key by key: about two commands for each. What it reports was
 // compared, whatever the error; they are those of Sync.
 func (h *Hook) Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error) {
-	c, done, err := h.copier(ctx)
+	c, done, err := h.copier(ctx, o.Repair)
 	if err != nil {
 		return VerifyReport{}, err
 	}
@@ -135,7 +135,7 @@ func (h *Hook) Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error
 }
 
 // copier returns what copies from the primary to local, over connections of its own that done closes.
-func (h *Hook) copier(ctx context.Context) (c *mirror.Copier, done func(), err error) {
+func (h *Hook) copier(ctx context.Context, writes bool) (c *mirror.Copier, done func(), err error) {
 	s, err := h.openJournal()
 	if err != nil {
 		return nil, nil, err
@@ -157,10 +157,20 @@ func (h *Hook) copier(ctx context.Context) (c *mirror.Copier, done func(), err e
 		RDB: s.store.Client(), Name: h.cfg.name, Database: s.store.Database(), Home: s.home, Process: s.self.ID,
 		Fence: h.fence,
 	})
-	return &mirror.Copier{
+	c = &mirror.Copier{
 		Primary: d.Primary, Local: s.store.Client(), Mirror: m, Name: h.cfg.name, Database: s.store.Database(), Home: s.home,
 		Refused: d.Refused,
-	}, closed, nil
+	}
+	if !writes {
+		return c, closed, nil
+	}
+	m.Start()
+	return c, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = m.Close(ctx) // if it fails, others find out that it is gone
+		closed()
+	}, nil
 }
 
 // fence is what local must say for the primary to serve; "" while local serves.

@@ -10,9 +10,10 @@ import (
 	"github.com/redis-fallback/fallback/internal/mirror"
 )
 
-// copier returns what copies from the primary of the environment to local, and what ends it. Where nobody
-// has used local yet, it is made ready. It costs the primary one command.
-func (p place) copier(ctx context.Context) (*mirror.Copier, func(), error) {
+// copier returns what copies from the primary of the environment to local, and what ends it. It costs the
+// primary one command. writes makes local ready for it: where there was no mirror, what local holds is not
+// known to be anything, and is deleted.
+func (p place) copier(ctx context.Context, writes bool) (*mirror.Copier, func(), error) {
 	store, _, err := p.open(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -42,11 +43,23 @@ func (p place) copier(ctx context.Context) (*mirror.Copier, func(), error) {
 	m := mirror.New(mirror.Config{
 		RDB: store.Client(), Name: *p.name, Database: store.Database(), Home: home.DB, Process: d.ID, Fence: rec.Fence,
 	})
-	return &mirror.Copier{
+	c := &mirror.Copier{
 		Primary: d.Primary, Local: store.Client(), Mirror: m, Name: *p.name, Database: store.Database(), Home: home.DB,
 		Refused: d.Refused,
-	}, closed, nil
+	}
+	if !writes {
+		return c, closed, nil
+	}
+	m.Start()
+	return c, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+		defer cancel()
+		_ = m.Close(ctx) // if it fails, others find out that this process is gone
+		closed()
+	}, nil
 }
+
+const leaveTime = time.Second
 
 // explainCopy says what to do about an error of a copy.
 func explainCopy(err error) error {

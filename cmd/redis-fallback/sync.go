@@ -63,7 +63,7 @@ func syncKeys(ctx context.Context, args []string, out, stderr io.Writer) error {
 	if f.NArg() > 0 || *budget < 0 || *rate < 0 || *largest < -1 {
 		return errors.New("usage: redis-fallback sync [--dry-run] [--budget N] [--rate N] [--match PATTERN] [--max-bytes N] [--restart] [--json] [--name NAME]")
 	}
-	c, done, err := where.copier(ctx)
+	c, done, err := where.copier(ctx, !*dry)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ counted as busy. A key costs the primary about two commands.
 
   redis-fallback verify                  every key
   redis-fallback verify --sample 1000    so many, taken at random
-  redis-fallback verify --repair         copy what differs, and delete what only local has
+  redis-fallback verify --repair         copy what differs, however large, and delete what only local has
 
 Exits with 1 if differences are left. REDIS_URL is the primary, REDIS_FALLBACK_URL is local.
 
@@ -60,7 +60,7 @@ func verify(ctx context.Context, args []string, out, stderr io.Writer) error {
 	if f.NArg() > 0 || *sample < 0 || *budget < 0 || *rate < 0 {
 		return errors.New("usage: redis-fallback verify [--sample N] [--repair] [--budget N] [--rate N] [--json] [--name NAME]")
 	}
-	c, done, err := where.copier(ctx)
+	c, done, err := where.copier(ctx, *repair)
 	if err != nil {
 		return err
 	}

@@ -183,7 +183,7 @@ func (s *syncing) tell() {
 func costOf(keys int64) int64 { return 2*keys + keys/batchKeys + keys/existsKeys }
 
 // take loads a batch, and notes how far that is.
-func (s *syncing) take(ctx context.Context, b batch) error {
+func (s *syncing) take(ctx context.Context, b readBatch) error {
 	if time.Since(s.looked) > time.Second {
 		s.looked = time.Now()
 		if err := s.c.room(ctx); err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// batch is some keys that were read.
-type batch struct {
+// readBatch is some keys that were read.
+type readBatch struct {
 	keys  int // with those that nobody wants
 	found []found
 	done  bool   // all that was listed up to cursor has been read
@@ -23,7 +23,7 @@ type batch struct {
 func (s *syncing) scan(ctx context.Context) error {
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
-	batches := make(chan batch, 1)
+	batches := make(chan readBatch, 1)
 	go s.list(reading, s.db, s.cursor, batches)
 	var err error
 	for b := range batches {
@@ -41,7 +41,7 @@ func (s *syncing) scan(ctx context.Context) error {
 }
 
 // list reads the keys of a database in the order of SCAN.
-func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- batch) {
+func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- readBatch) {
 	defer close(to)
 	type listed struct {
 		keys []string
@@ -50,7 +50,7 @@ func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- 
 	var queue []listed
 	size := batchKeys
 	for ended := false; !ended || len(queue) > 0; {
-		var b batch
+		var b readBatch
 		var keys []string
 		if len(queue) > 0 {
 			q := &queue[0]
@@ -66,7 +66,7 @@ func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- 
 			step = &scan{cursor: cursor, match: s.o.Match, count: scanCount}
 		}
 		if b.err = s.pace.wait(ctx, b.keys); b.err == nil {
-			b.found, b.err = s.readAgain(ctx, db, s.wanted(keys), step)
+			b.found, b.err = s.readAgain(ctx, db, s.c.wanted(keys), step)
 		}
 		if step != nil && b.err == nil {
 			cursor, ended = step.next, step.next == 0
@@ -90,19 +90,6 @@ func fitting(size int, all []found) int {
 		return size
 	}
 	return min(max(batchBytes/max(bytes/len(all), 1), 1), 2*size, batchKeys)
-}
-
-func (s *syncing) wanted(keys []string) []string {
-	if s.c.Filter == nil {
-		return keys
-	}
-	var some []string
-	for _, key := range keys {
-		if s.c.wants(key) {
-			some = append(some, key)
-		}
-	}
-	return some
 }
 
 // readAgain reads, and tries again where the connection fails: reading twice is harmless.
