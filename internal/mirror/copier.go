@@ -22,9 +22,9 @@ var (
 
 // How much is read at once.
 const (
-	batchKeys  = 500
+	batchKeys = 500
 	copyBytes = 8 << 20
-	scanCount  = 1000
+	scanCount = 1000
 )
 
 // Copier copies from the primary to local, and compares the two. Its fields are set before it is used and
@@ -110,8 +110,25 @@ func keyspace(info string) map[int]int64 {
 	return m
 }
 
-// wants reports whether local is to hold a key.
-func (c *Copier) wants(key string) bool { return c.Filter == nil || c.Filter(key) }
+// wants reports whether local is to hold a key. Those by which a delivery knows the primary again, and how
+// far it is, are not the user's.
+func (c *Copier) wants(key string) bool {
+	if rest, ok := strings.CutPrefix(key, "fallback:"+c.Name+":"); ok && (rest == "primary" || strings.HasPrefix(rest, "position:")) {
+		return false
+	}
+	return c.Filter == nil || c.Filter(key)
+}
+
+// wanted returns the keys that local is to hold.
+func (c *Copier) wanted(keys []string) []string {
+	some := make([]string, 0, len(keys))
+	for _, key := range keys {
+		if c.wants(key) {
+			some = append(some, key)
+		}
+	}
+	return some
+}
 
 // room fails where local has no memory to spare.
 func (c *Copier) room(ctx context.Context) error {

@@ -107,13 +107,19 @@ func (d *target) Load(ctx context.Context, items []mirror.Item) ([]mirror.Loaded
 	return all, nil
 }
 
-func (d *target) Track(context.Context) (bool, error) {
+func (d *target) Track(ctx context.Context) (bool, error) {
 	d.tracked++
-	return true, nil
+	d.local.Del(ctx, d.UnsureKey())
+	return true, d.local.HSet(ctx, "fallback:test:mirror:meta", "complete", 0).Err()
 }
 
-func (d *target) Complete(context.Context) (bool, error) { return !d.missed, nil }
-func (*target) UnsureKey() string                        { return "fallback:test:mirror:unsure" }
+func (d *target) Complete(ctx context.Context) (bool, error) {
+	if d.missed {
+		return false, nil
+	}
+	return true, d.local.HSet(ctx, "fallback:test:mirror:meta", "complete", 1).Err()
+}
+func (*target) UnsureKey() string { return "fallback:test:mirror:unsure" }
 
 // fill makes keys of every type.
 func (r *copyRig) fill(rdb *redis.Client) {

@@ -181,7 +181,7 @@ func (p *pair) compare(t *testing.T) (keys, held int) {
 				}
 				continue
 			}
-			want, got := contents(ctx, primary, key), contents(ctx, local, key)
+			want, got := contentOf(ctx, primary, key), contentOf(ctx, local, key)
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("%s/%s: %v, the primary has %v\n%s", db, key, got, want, p.about(key))
 			}
@@ -194,8 +194,8 @@ func (p *pair) compare(t *testing.T) (keys, held int) {
 	return keys, held
 }
 
-// contents is a key's type and value, without what depends on clocks.
-func contents(ctx context.Context, rdb *redis.Client, key string) []any {
+// contentOf is a key's type and value, without what depends on clocks.
+func contentOf(ctx context.Context, rdb *redis.Client, key string) []any {
 	kind := rdb.Type(ctx, key).Val()
 	switch kind {
 	case "string":

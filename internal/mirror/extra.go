@@ -65,13 +65,7 @@ func (c *Copier) extras(ctx context.Context, r *reader, local *redis.Client, db,
 // and a list of which some are missing is halved until it says which.
 func (c *Copier) absent(ctx context.Context, r *reader, db string, keys []string, each func(keys []string, began, ended time.Time) error) error {
 	var lists [][]string
-	var some []string
-	for _, key := range keys {
-		if c.wants(key) {
-			some = append(some, key)
-		}
-	}
-	for len(some) > 0 {
+	for some := c.wanted(keys); len(some) > 0; {
 		n := min(len(some), existsKeys)
 		lists, some = append(lists, some[:n]), some[n:]
 	}

@@ -3,7 +3,6 @@ package mirror
 import (
 	"context"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -108,7 +107,7 @@ func (a *assembly) begin() {
 func (a *assembly) take(cmd *redis.Cmd) {
 	a.next = nil
 	if err := cmd.Err(); err != nil {
-		if a.fields != nil && strings.HasPrefix(err.Error(), "ERR unknown command") {
+		if a.fields != nil && redis.HasErrorPrefix(err, "unknown command") {
 			a.r.plain.Store(true)
 			return
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,7 +118,8 @@ func (r *reader) judge(err error) error {
 	if _, ok := errors.AsType[redis.Error](err); !ok {
 		return err
 	}
-	if r.refused != nil && r.refused(err) {
+	// NOPERM is about one command or its keys, whatever it is elsewhere.
+	if r.refused != nil && !redis.HasErrorPrefix(err, "NOPERM") && r.refused(err) {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return nil
@@ -177,7 +177,7 @@ func (r *reader) read(ctx context.Context, db string, keys []string, step *keySc
 		case errors.Is(err, redis.Nil):
 			f.Absent = true
 		case err != nil: // too large for the service's replies, or a command it does not have
-			if strings.HasPrefix(err.Error(), "ERR unknown command") {
+			if redis.HasErrorPrefix(err, "unknown command") || redis.HasErrorPrefix(err, "NOPERM") {
 				r.byType.Store(true)
 			}
 			again = append(again, i)

@@ -2,12 +2,7 @@ package mirror
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
 	"time"
-
-	"github.com/cenkalti/backoff/v4"
-	"github.com/redis/go-redis/v9"
 )
 
 // SyncOptions are for one Sync. The zero value copies everything, as fast as it goes.
@@ -66,6 +61,22 @@ func (c *Copier) Sync(ctx context.Context, o SyncOptions) (SyncReport, error) {
 	return s.report, err
 }
 
+// Cost says what a Sync would cost, in two commands: how many keys there are, and how far an earlier one
+// has come.
+func (c *Copier) Cost(ctx context.Context, o SyncOptions) (SyncProgress, error) {
+	s := c.newSyncing(o)
+	defer s.r.close()
+	if _, _, err := s.size(ctx); err != nil {
+		return SyncProgress{}, err
+	}
+	if _, err := s.load(ctx); err != nil {
+		return SyncProgress{}, err
+	}
+	s.o.Progress = nil
+	s.tell()
+	return s.report.SyncProgress, nil
+}
+
 // syncing is one Sync under way.
 type syncing struct {
 	c *Copier
@@ -103,12 +114,12 @@ func (c *Copier) newSyncing(o SyncOptions) *syncing {
 }
 
 func (s *syncing) run(ctx context.Context) error {
-	all, unmapped, err := s.c.databases(ctx, s.r)
+	all, unmapped, err := s.size(ctx)
 	if err != nil {
 		return err
 	}
-	for _, db := range all {
-		s.report.Keys += db.keys
+	if err := s.c.room(ctx); err != nil {
+		return err
 	}
 	if err := s.begin(ctx); err != nil {
 		return err
@@ -140,6 +151,15 @@ func (s *syncing) run(ctx context.Context) error {
 	return s.end(ctx, s.o.Match == "" && unmapped == 0)
 }
 
+// size asks how many keys there are.
+func (s *syncing) size(ctx context.Context) (all []database, unmapped int64, err error) {
+	all, unmapped, err = s.c.databases(ctx, s.r)
+	for _, db := range all {
+		s.report.Keys += db.keys
+	}
+	return all, unmapped, err
+}
+
 // tell tells how far it is.
 func (s *syncing) tell() {
 	p := &s.report.SyncProgress
@@ -162,129 +182,15 @@ func (s *syncing) tell() {
 // for what only local has.
 func costOf(keys int64) int64 { return 2*keys + keys/batchKeys + keys/existsKeys }
 
-// portion is some keys that were read.
-type portion struct {
-	keys  int // with those that nobody wants
-	found []found
-	done  bool   // all that was listed up to cursor has been read
-	next  uint64 // cursor
-	err   error
-}
-
-// scan reads one database from s.cursor on. What is read next is read while local loads what was read
-// before.
-func (s *syncing) scan(ctx context.Context) error {
-	reading, stop := context.WithCancel(ctx)
-	defer stop()
-	batches := make(chan portion, 1)
-	go s.list(reading, s.db, s.cursor, batches)
-	var err error
-	for b := range batches {
-		if err != nil {
-			continue
-		}
-		if err = b.err; err == nil {
-			err = s.take(ctx, b)
-		}
-		if err != nil {
-			stop()
-		}
-	}
-	return err
-}
-
-// list reads the keys of a database in the order of SCAN.
-func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- portion) {
-	defer close(to)
-	type listed struct {
-		keys []string
-		next uint64
-	}
-	var queue []listed
-	size := batchKeys
-	for ended := false; !ended || len(queue) > 0; {
-		var b portion
-		var keys []string
-		if len(queue) > 0 {
-			q := &queue[0]
-			keys = q.keys[:min(size, len(q.keys))]
-			b.keys = len(keys)
-			if q.keys = q.keys[len(keys):]; len(q.keys) == 0 {
-				b.done, b.next = true, q.next
-				queue = queue[1:]
-			}
-		}
-		var step *keyScan
-		if !ended && len(queue) < 2 {
-			step = &keyScan{cursor: cursor, match: s.o.Match, count: scanCount}
-		}
-		if b.err = s.pace.wait(ctx, b.keys); b.err == nil {
-			b.found, b.err = s.readAgain(ctx, db, s.wanted(keys), step)
-		}
-		if step != nil && b.err == nil {
-			cursor, ended = step.next, step.next == 0
-			queue = append(queue, listed{step.keys, step.next})
-		}
-		to <- b
-		if b.err != nil {
-			return
-		}
-		size = fitting(size, b.found)
-	}
-}
-
-// fitting returns how many keys to read at once, after those that were read.
-func fitting(size int, all []found) int {
-	bytes := 0
-	for i := range all {
-		bytes += len(all[i].Dump)
-	}
-	if bytes == 0 || len(all) == 0 {
-		return size
-	}
-	return min(max(copyBytes/max(bytes/len(all), 1), 1), 2*size, batchKeys)
-}
-
-func (s *syncing) wanted(keys []string) []string {
-	if s.c.Filter == nil {
-		return keys
-	}
-	var some []string
-	for _, key := range keys {
-		if s.c.wants(key) {
-			some = append(some, key)
-		}
-	}
-	return some
-}
-
-// readAgain reads, and tries again where the connection fails: reading twice is harmless.
-func (s *syncing) readAgain(ctx context.Context, db string, keys []string, step *keyScan) ([]found, error) {
-	var all []found
-	waits := backoff.NewExponentialBackOff(backoff.WithInitialInterval(200 * time.Millisecond))
-	err := backoff.Retry(func() (err error) {
-		all, err = s.r.read(ctx, db, keys, step)
-		_, reply := errors.AsType[redis.Error](err)
-		if reply || errors.Is(err, ErrRefused) || errors.Is(err, ErrBudget) {
-			return backoff.Permanent(err)
-		}
-		return err
-	}, backoff.WithContext(backoff.WithMaxRetries(waits, 4), ctx))
-	if err != nil && ctx.Err() != nil {
-		err = ctx.Err()
-	}
-	return all, err
-}
-
 // take loads a batch, and notes how far that is.
-func (s *syncing) take(ctx context.Context, b portion) error {
+func (s *syncing) take(ctx context.Context, b readBatch) error {
 	if time.Since(s.looked) > time.Second {
 		s.looked = time.Now()
 		if err := s.c.room(ctx); err != nil {
 			return err
 		}
 	}
-	if err := s.put(ctx, b.found); err != nil {
+	if err := s.putWhole(ctx, b.found); err != nil {
 		return err
 	}
 	s.report.Read += int64(b.keys)
@@ -297,6 +203,37 @@ func (s *syncing) take(ctx context.Context, b portion) error {
 	s.tell()
 	return nil
 }
+
+// putWhole loads a batch, and reads it again if everything in it counts as written meanwhile: local has
+// forgotten all it knew, and a call that was lost before that may not have ended. They would be too many to
+// be noted one by one.
+func (s *syncing) putWhole(ctx context.Context, all []found) error {
+	for wait := 250 * time.Millisecond; ; wait *= 2 {
+		p := &s.report.SyncProgress
+		before := p.Newer
+		if err := s.put(ctx, all); err != nil {
+			return err
+		}
+		if len(all) < batchKeys/10 || p.Newer-before < int64(len(all)) || wait > longestWait {
+			return nil
+		}
+		p.Newer = before
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+		keys := make([]string, len(all))
+		for i := range all {
+			keys[i] = all[i].Key
+		}
+		var err error
+		if all, err = s.readAgain(ctx, all[0].DB, keys, nil); err != nil {
+			return err
+		}
+	}
+}
+
+// longestWait is the last of the waits for a call that was lost, half a minute in all.
+const longestWait = 16 * time.Second
 
 // put loads keys, and notes in the unsure set which of them local does not have after that.
 func (s *syncing) put(ctx context.Context, all []found) error {
@@ -373,5 +310,3 @@ func (s *syncing) putByType(ctx context.Context, all []found, which []int) error
 const mostRefused = 100
 
 func member(db, key string) string { return db + "|" + key }
-
-func newRun() string { return rand.Text()[:12] }

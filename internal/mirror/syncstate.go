@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"fmt"
 	"strconv"
@@ -10,9 +11,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 )
-
-//go:embed lua/syncbegin.lua
-var syncBeginLua string
 
 //go:embed lua/miss.lua
 var missLua string
@@ -24,10 +22,9 @@ var knownLua string
 var presentLua string
 
 var (
-	syncBeginScript = redis.NewScript(syncBeginLua)
-	missScript      = redis.NewScript(missLua)
-	presentScript   = redis.NewScript(presentLua)
-	knownScript     = redis.NewScript(knownLua)
+	missScript    = redis.NewScript(missLua)
+	presentScript = redis.NewScript(presentLua)
+	knownScript   = redis.NewScript(knownLua)
 )
 
 // mostUnsure is how many keys local may be known not to have.
@@ -41,21 +38,32 @@ func (c *Copier) syncKey() string { return c.key("sync") }
 
 // begin finds out where to begin.
 func (s *syncing) begin(ctx context.Context) error {
-	s.id = newRun()
-	reply, err := syncBeginScript.Run(ctx, s.c.Local, []string{s.c.syncKey()},
-		s.id, s.o.Match, s.r.bytes, s.report.Keys, flag(s.o.Restart)).StringSlice()
-	if err != nil {
+	if found, err := s.load(ctx); err != nil || found {
 		return err
 	}
-	if len(reply) == 0 {
-		if done, err := s.c.Mirror.Track(ctx); err != nil || done {
-			return err
-		}
-		return ErrFenced
+	s.id = rand.Text()[:12]
+	pipe := s.c.Local.TxPipeline()
+	pipe.Del(ctx, s.c.syncKey())
+	pipe.HSet(ctx, s.c.syncKey(), "id", s.id, "match", s.o.Match, "bytes", s.r.bytes)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
 	}
-	m := map[string]string{}
-	for i := 0; i+1 < len(reply); i += 2 {
-		m[reply[i]] = reply[i+1]
+	done, err := s.c.Mirror.Track(ctx)
+	if err == nil && !done {
+		err = ErrFenced
+	}
+	return err
+}
+
+// load reads how far an earlier one with the same options came, if there is one.
+func (s *syncing) load(ctx context.Context) (bool, error) {
+	pipe := s.c.Local.TxPipeline()
+	state, tracked := pipe.HGetAll(ctx, s.c.syncKey()), pipe.HExists(ctx, s.c.metaKey(), "complete")
+	_, err := pipe.Exec(ctx)
+	m := state.Val()
+	// Whatever took away some of what was copied has ended the tracking with it.
+	if err != nil || s.o.Restart || !tracked.Val() || m["id"] == "" || m["match"] != s.o.Match || m["bytes"] != strconv.FormatInt(s.r.bytes, 10) {
+		return false, err
 	}
 	n := func(name string) int64 {
 		n, _ := strconv.ParseInt(m[name], 10, 64)
@@ -68,7 +76,7 @@ func (s *syncing) begin(ctx context.Context) error {
 	s.id, s.db, s.scanned = m["id"], m["db"], m["scanned"] == "1"
 	s.cursor, _ = strconv.ParseUint(m["cursor"], 10, 64)
 	s.before, s.done = n("commands"), p.Read
-	return nil
+	return true, nil
 }
 
 // save keeps on local how far it is.
@@ -92,7 +100,7 @@ func (s *syncing) miss(ctx context.Context, pairs []string) error {
 		return nil
 	}
 	args := append([]any{s.c.Database, mostUnsure}, s.c.places(pairs)...)
-	return missScript.Run(ctx, s.c.Local, []string{s.c.Mirror.UnsureKey(), s.c.syncKey()}, args...).Err()
+	return missScript.Run(ctx, s.c.Local, []string{s.c.Mirror.UnsureKey(), s.c.metaKey()}, args...).Err()
 }
 
 // places are the arguments of miss.lua and present.lua for keys.
@@ -184,8 +192,8 @@ func (s *syncing) retrySome(ctx context.Context, members []string) (int, error) 
 
 // end says on local that it is done.
 func (s *syncing) end(ctx context.Context, whole bool) error {
-	missed, err := s.c.Local.HExists(ctx, s.c.syncKey(), "missed").Result()
-	if err == nil && whole && !missed {
+	var err error
+	if whole {
 		s.report.Complete, err = s.c.Mirror.Complete(ctx)
 	}
 	if err == nil {

@@ -118,7 +118,7 @@ func (v *verifying) everything(ctx context.Context, db string) error {
 		if _, err := v.r.read(ctx, db, nil, step); err != nil {
 			return err
 		}
-		for rest := v.wanted(step.keys); len(rest) > 0; {
+		for rest := v.c.wanted(step.keys); len(rest) > 0; {
 			n := min(len(rest), batchKeys)
 			if err := v.compare(ctx, db, rest[:n]); err != nil {
 				return err
@@ -136,21 +136,11 @@ func (v *verifying) everything(ctx context.Context, db string) error {
 	})
 }
 
-func (v *verifying) wanted(keys []string) []string {
-	some := make([]string, 0, len(keys))
-	for _, key := range keys {
-		if v.c.wants(key) {
-			some = append(some, key)
-		}
-	}
-	return some
-}
-
 // sample compares some keys that the primary has, and looks for some of local's on the primary.
 func (v *verifying) sample(ctx context.Context, db string, n int) error {
 	theirs, err := random(ctx, n, v.r.in(db), v.r.exec)
 	if err == nil {
-		err = v.compare(ctx, db, v.wanted(theirs))
+		err = v.compare(ctx, db, v.c.wanted(theirs))
 	}
 	if err != nil {
 		return err

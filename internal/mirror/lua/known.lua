@@ -1,11 +1,14 @@
 -- Says which of some keys need not be read from the primary. KEYS: unsure, meta. ARGV: the journal's
--- database, and for each key the database it lies in, its key, and its name in the set. Answers, for each,
+-- database, and for each key the database it lies in, the key, and its name in the set. Answers, for each,
 -- 1 if local has it, or is complete and knows that there is none.
-local complete = redis.call('HEXISTS', KEYS[2], 'complete') == 1
+local complete = redis.call('HGET', KEYS[2], 'complete') == '1'
 local known = {}
 local at = ''
 for i = 2, #ARGV, 3 do
-  if ARGV[i] ~= at then at = ARGV[i]; redis.call('SELECT', at) end
+  if ARGV[i] ~= at then
+    at = ARGV[i]
+    redis.call('SELECT', at)
+  end
   known[#known + 1] = redis.call('EXISTS', ARGV[i + 1])
 end
 redis.call('SELECT', ARGV[1])

@@ -1,9 +1,12 @@
 -- Takes keys out of the unsure set that local has. KEYS: unsure. ARGV: the journal's database, and for
--- each key the database it lies in, its key, and its name in the set. Answers, for each, 1 if local has it.
+-- each key the database it lies in, the key, and its name in the set. Answers, for each, 1 if local has it.
 local has, out = {}, {}
 local at = ''
 for i = 2, #ARGV, 3 do
-  if ARGV[i] ~= at then at = ARGV[i]; redis.call('SELECT', at) end
+  if ARGV[i] ~= at then
+    at = ARGV[i]
+    redis.call('SELECT', at)
+  end
   local n = redis.call('EXISTS', ARGV[i + 1])
   has[#has + 1] = n
   if n == 1 then out[#out + 1] = ARGV[i + 2] end
