@@ -14,8 +14,6 @@ import (
 
 // Errors of local that end a copy.
 var (
-	// ErrFenced is about a primary that does not serve: what it holds is not what holds.
-	ErrFenced = errors.New("redis fallback: the primary does not serve: nothing is copied from it")
 	// ErrMemory is about a local without the memory for more. What is left of it is the journal's.
 	ErrMemory = errors.New("redis fallback: local has used as much of its maxmemory as copies may")
 	// ErrLocalRefuses is about a local that takes none of what it is given.
@@ -24,9 +22,9 @@ var (
 
 // How much is read at once.
 const (
-	batchKeys  = 500
-	batchBytes = 8 << 20
-	scanCount  = 1000
+	readKeys  = 500
+	readBytes = 8 << 20
+	scanCount = 1000
 )
 
 // Copier copies from the primary to local, and compares the two. Its fields are set before it is used and
@@ -55,9 +53,9 @@ type Target interface {
 	Track(context.Context) (bool, error)
 	Complete(context.Context) (bool, error)
 	UnsureKey() string
+	MetaKey() string
+	Flush(context.Context) error
 }
-
-func (c *Copier) key(what string) string { return "fallback:" + c.Name + ":mirror:" + what }
 
 // number is where a database of the primary lies on local.
 func (c *Copier) number(db string) int {

@@ -121,6 +121,10 @@ func (s *syncing) run(ctx context.Context) error {
 	if err := s.c.room(ctx); err != nil {
 		return err
 	}
+	// What local must be rid of first is gone after that, and what it was told before this counts as old.
+	if err := s.c.Mirror.Flush(ctx); err != nil {
+		return err
+	}
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
@@ -180,7 +184,7 @@ func (s *syncing) tell() {
 
 // costOf is about how many commands so many keys cost: two for each, and those that list them and look
 // for what only local has.
-func costOf(keys int64) int64 { return 2*keys + keys/batchKeys + keys/existsKeys }
+func costOf(keys int64) int64 { return 2*keys + keys/readKeys + keys/existsKeys }
 
 // take loads a batch, and notes how far that is.
 func (s *syncing) take(ctx context.Context, b readBatch) error {
@@ -214,7 +218,7 @@ func (s *syncing) putWhole(ctx context.Context, all []found) error {
 		if err := s.put(ctx, all); err != nil {
 			return err
 		}
-		if len(all) < batchKeys/10 || p.Newer-before < int64(len(all)) || wait > longestWait {
+		if len(all) < readKeys/10 || p.Newer-before < int64(len(all)) || wait > longestWait {
 			return nil
 		}
 		p.Newer = before

@@ -48,7 +48,7 @@ func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- 
 		next uint64
 	}
 	var queue []listed
-	size := batchKeys
+	size := readKeys
 	for ended := false; !ended || len(queue) > 0; {
 		var b readBatch
 		var keys []string
@@ -61,9 +61,9 @@ func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- 
 				queue = queue[1:]
 			}
 		}
-		var step *scan
+		var step *scanStep
 		if !ended && len(queue) < 2 {
-			step = &scan{cursor: cursor, match: s.o.Match, count: scanCount}
+			step = &scanStep{cursor: cursor, match: s.o.Match, count: scanCount}
 		}
 		if b.err = s.pace.wait(ctx, b.keys); b.err == nil {
 			b.found, b.err = s.readAgain(ctx, db, s.c.wanted(keys), step)
@@ -89,11 +89,11 @@ func fitting(size int, all []found) int {
 	if bytes == 0 || len(all) == 0 {
 		return size
 	}
-	return min(max(batchBytes/max(bytes/len(all), 1), 1), 2*size, batchKeys)
+	return min(max(readBytes/max(bytes/len(all), 1), 1), 2*size, readKeys)
 }
 
 // readAgain reads, and tries again where the connection fails: reading twice is harmless.
-func (s *syncing) readAgain(ctx context.Context, db string, keys []string, step *scan) ([]found, error) {
+func (s *syncing) readAgain(ctx context.Context, db string, keys []string, step *scanStep) ([]found, error) {
 	var all []found
 	waits := backoff.NewExponentialBackOff(backoff.WithInitialInterval(200 * time.Millisecond))
 	err := backoff.Retry(func() (err error) {
