@@ -94,7 +94,7 @@ func (e *effect) failed(err error) (did, known bool) {
 		return false, true
 	}
 	if command.Of(e.args).Has(command.Script) {
-		return true, strings.HasPrefix(text, "NOSCRIPT") // else it may have failed half way
+		return false, strings.HasPrefix(text, "NOSCRIPT") // else it may have failed half way
 	}
 	_, known = command.Lookup(e.args)
 	return false, known && !command.Is(e.args, "migrate")
@@ -144,7 +144,7 @@ func (e *effect) add() bool {
 	case command.NoteFlushAll:
 		e.ops.Add(Flush, EveryDB, "")
 	default: // NoteMulti
-		if !command.Is(e.args, "bitfield") || len(e.args) > command.MaxArgs {
+		if !command.Is(e.args, "bitfield") || len(e.args) < 3 || len(e.args) > command.MaxArgs {
 			return false
 		}
 		e.ops.Add(Partial, e.db, e.args[1], e.args...)

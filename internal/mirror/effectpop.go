@@ -29,12 +29,15 @@ func (e *effect) setPop(key any) bool {
 
 // pop adds the pop of as many elements as came out: from a key that is the same they are the same.
 func (e *effect) pop(key any, head, tail string, popped func(redis.Cmder, bool) (any, int, bool)) bool {
-	from, n, ok := popped(e.cmd, e.note.Opts.Has(command.Keyed))
+	keyed := e.note.Opts.Has(command.Keyed)
+	from, n, ok := popped(e.cmd, keyed)
 	if !ok || n == 0 {
 		return false
 	}
-	if from != nil {
-		key = from
+	if keyed {
+		if key, ok = e.keyLike(from); !ok {
+			return false
+		}
 	}
 	name := head
 	if e.note.Opts.Has(command.Tail) {
@@ -68,4 +71,14 @@ func (e *effect) listMove(from any) bool {
 	e.ops.Add(Partial, e.db, from, pop, from)
 	e.ops.Add(Partial, e.db, to, push, to, moved.at(0))
 	return true
+}
+
+// keyLike returns that of the command's keys which a reply named.
+func (e *effect) keyLike(named any) (key any, ok bool) {
+	for i := int(e.note.Key); i <= int(e.note.Last); i += int(e.note.Step) {
+		if same(e.args[i], named) {
+			return e.args[i], true
+		}
+	}
+	return nil, false
 }

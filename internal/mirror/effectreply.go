@@ -22,8 +22,7 @@ func filled(cmd redis.Cmder) (is, known bool) {
 		return true, true
 	case *redis.BoolCmd: // to which nil is false
 		return cmd.Val(), true
-	case *redis.StatusCmd, *redis.StringCmd, *redis.IntCmd, *redis.FloatCmd, *redis.DigestCmd, *redis.ZWithKeyCmd,
-		*redis.XAutoClaimCmd, *redis.XAutoClaimJustIDCmd, *redis.XAutoClaimWithDeletedCmd:
+	case *redis.StatusCmd, *redis.StringCmd, *redis.FloatCmd, *redis.ZWithKeyCmd:
 		return true, true
 	case *redis.StringSliceCmd:
 		return len(cmd.Val()) > 0, true

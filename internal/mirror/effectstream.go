@@ -50,10 +50,10 @@ func (e *effect) readGroup() bool {
 		if !ok {
 			return false
 		}
-		if n == 0 {
+		id := e.args[i+last-first+1]
+		if n == 0 && word(id, ">") {
 			continue
 		}
-		id := e.args[i+last-first+1]
 		words := 9
 		if e.note.Opts.Has(command.NoAck) {
 			words++
@@ -64,7 +64,7 @@ func (e *effect) readGroup() bool {
 		e.ops.arg(e.args[e.note.At])
 		e.ops.arg(e.args[e.note.At+1])
 		e.ops.text("COUNT")
-		e.ops.integer(int64(n))
+		e.ops.integer(int64(max(n, 1))) // a look at no pending entry makes the consumer nevertheless
 		if words > 9 {
 			e.ops.text("NOACK")
 		}

@@ -17,6 +17,7 @@ const (
 	stored
 	// doubtful is Unsure: it depends on other keys, on chance, or changes keys that it does not name.
 	doubtful
+	whole
 	deleted
 	pushed
 	eachSet
@@ -40,6 +41,7 @@ var manners = func() map[string]manner {
 		// the one a write to the other.
 		doubtful: `copy pfmerge cms.merge tdigest.merge vadd topk.reserve topk.add topk.incrby
 			ts.create ts.alter ts.del ts.createrule ts.deleterule xnack`,
+		whole:       `set`,
 		deleted:     `del unlink`,
 		pushed:      `lpush rpush`,
 		eachSet:     `mset`,

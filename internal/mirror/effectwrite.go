@@ -25,6 +25,9 @@ func (e *effect) verbatim(key any) bool {
 		return ok && n == 0
 	case doubtful:
 		return false
+	case whole:
+		o.Add(Whole, e.db, key, "SET", key, e.args[e.note.At])
+		return true
 	case deleted:
 		for i := int(e.note.Key); i <= int(e.note.Last); i++ {
 			o.Add(Gone, e.db, e.args[i])
@@ -59,7 +62,8 @@ func (e *effect) verbatim(key any) bool {
 	case float:
 		return e.float(key)
 	case fieldFloat:
-		if _, ok := e.short(); !ok {
+		// Done again, and not set, since that would end the field's expiry: servers agree on short sums.
+		if text, ok := e.short(); !ok || len(text) > maxSum {
 			return false
 		}
 	case trimmed:
@@ -131,6 +135,10 @@ func (e *effect) float(key any) bool {
 	return ok
 }
 
+// maxSum is the length up to which the text of a sum is the same on every server: they count with at
+// least 15 digits.
+const maxSum = 15
+
 // short returns a reply that is a float as text. A FloatCmd has forgotten how the server wrote it,
 // which may be with more digits than a float64 has: what is not short is not taken for the same.
 func (e *effect) short() (string, bool) {
@@ -139,7 +147,7 @@ func (e *effect) short() (string, bool) {
 		text, ok := cmd.Val().(string)
 		return text, ok
 	case *redis.StringCmd:
-		return cmd.Val(), true
+		return cmd.Val(), cmd.Val() != ""
 	case *redis.FloatCmd:
 		v := cmd.Val()
 		text := strconv.FormatFloat(v, 'f', -1, 64)
