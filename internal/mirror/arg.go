@@ -33,6 +33,11 @@ func AppendArg(b []byte, v any) []byte {
 		return strconv.AppendFloat(b, v, 'f', -1, 64)
 	case time.Time:
 		return v.AppendFormat(b, time.RFC3339Nano)
+	case *time.Time: // which has a MarshalBinary of its own
+		if v == nil {
+			v = &time.Time{}
+		}
+		return v.AppendFormat(b, time.RFC3339Nano)
 	case time.Duration:
 		return strconv.AppendInt(b, v.Nanoseconds(), 10)
 	case encoding.BinaryMarshaler:
@@ -44,7 +49,7 @@ func AppendArg(b []byte, v any) []byte {
 	case net.IP:
 		return append(b, v...)
 	}
-	switch r := reflect.ValueOf(v); r.Kind() { //nolint:exhaustive // go-redis writes no others
+	switch r := reflect.ValueOf(v); r.Kind() {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return strconv.AppendInt(b, r.Int(), 10)
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:

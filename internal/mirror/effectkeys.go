@@ -67,8 +67,9 @@ func named(dst []int, args []any) []int {
 	case command.Is(args, "swapdb"):
 		return append(dst, 0)
 	}
-	if keys, ok := command.AppendKeys(dst, args); ok {
-		return keys
+	// Appending to dst there would move it to the heap in every caller.
+	if keys, ok := command.AppendKeys(nil, args); ok {
+		return append(dst, keys...)
 	}
 	if len(args) > maxGuesses+1 {
 		return append(dst, 0)

@@ -28,7 +28,7 @@ const (
 // Op is one operation.
 type Op struct {
 	Kind Kind
-	DB   string // "" the home database, else the number of the one that was SELECTed
+	DB   string // "" the home database, EveryDB, else the number of the one that was SELECTed
 	Key  string
 	Args []string // the command, with its name
 }
