@@ -69,8 +69,9 @@ func (m *Mirror) loadSome(ctx context.Context, items []Item) ([]Loaded, error) {
 		fence = "" // the time since which it holds is not known yet
 	}
 	switched := m.switched.Load()
-	args := append(make([]any, scriptHead, scriptHead+2+6*len(items)), fence, "")
+	args := append(make([]any, scriptHead, scriptHead+2+5*len(items)), fence, "")
 	var sent []int
+	last := ""
 	for i := range items {
 		it := &items[i]
 		began, ended := microsOf(it.Began), microsOf(it.Ended)
@@ -84,7 +85,11 @@ func (m *Mirror) loadSome(ctx context.Context, items []Item) ([]Loaded, error) {
 		}
 		args[scriptHead+1] = self.id
 		lo, hi := clock.local(began, ended)
-		args = it.append(args, m.home, fmt.Sprintf("@0 %d %d %d %d", began, ended, lo, hi), lo/1000)
+		if call := fmt.Sprintf("@0 %d %d %d %d", began, ended, lo, hi); call != last {
+			last = call
+			args = append(args, call)
+		}
+		args = it.append(args, m.home, lo/1000)
 		sent = append(sent, i)
 	}
 	if len(sent) == 0 {
@@ -118,7 +123,7 @@ func (m *Mirror) loadSome(ctx context.Context, items []Item) ([]Loaded, error) {
 
 // append appends the item as load.lua takes it. at is local's time when it was read, in ms: it may only
 // expire too early.
-func (it *Item) append(args []any, home, call string, at int64) []any {
+func (it *Item) append(args []any, home string, at int64) []any {
 	db, deadline := it.DB, int64(0)
 	if db == home {
 		db = ""
@@ -126,7 +131,7 @@ func (it *Item) append(args []any, home, call string, at int64) []any {
 	if it.TTL > 0 {
 		deadline = at + it.TTL.Milliseconds()
 	}
-	args = append(args, call, db, it.Key, deadline)
+	args = append(args, db, it.Key, deadline)
 	switch {
 	case it.Absent:
 		return append(args, "A")

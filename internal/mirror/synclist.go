@@ -13,31 +13,54 @@ import (
 type readBatch struct {
 	keys  int // with those that nobody wants
 	found []found
-	done  bool   // all that was listed up to cursor has been read
-	next  uint64 // cursor
+	all   bool   // all that was listed up to next has been read
+	next  uint64 // the cursor
 	err   error
 }
 
-// scan reads one database from s.cursor on. What is read next is read while local loads what was read
-// before.
+// scan copies one database from s.cursor on. What is next is read while local loads what was read before.
 func (s *syncing) scan(ctx context.Context) error {
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
-	batches := make(chan readBatch, 1)
+	batches, loads := make(chan readBatch, 1), make(chan *loading)
 	go s.list(reading, s.db, s.cursor, batches)
+	go s.loads(reading, batches, loads)
 	var err error
-	for b := range batches {
+	for l := range loads {
+		<-l.done
 		if err != nil {
 			continue
 		}
-		if err = b.err; err == nil {
-			err = s.take(ctx, b)
+		if err = l.err; err == nil {
+			err = s.take(ctx, l)
 		}
 		if err != nil {
 			stop()
 		}
 	}
 	return err
+}
+
+// loading is a batch that is being loaded.
+type loading struct {
+	readBatch
+	loaded []Loaded
+	done   chan struct{} // closed when loaded and err are set
+}
+
+// loads begins to load each batch while the one before is being loaded: local is never without work.
+func (s *syncing) loads(ctx context.Context, from <-chan readBatch, to chan<- *loading) {
+	defer close(to)
+	for b := range from {
+		l := &loading{readBatch: b, done: make(chan struct{})}
+		go func() {
+			defer close(l.done)
+			if l.err == nil {
+				l.loaded, l.err = s.c.load(ctx, l.found)
+			}
+		}()
+		to <- l
+	}
 }
 
 // list reads the keys of a database in the order of SCAN.
@@ -57,7 +80,7 @@ func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- 
 			keys = q.keys[:min(size, len(q.keys))]
 			b.keys = len(keys)
 			if q.keys = q.keys[len(keys):]; len(q.keys) == 0 {
-				b.done, b.next = true, q.next
+				b.all, b.next = true, q.next
 				queue = queue[1:]
 			}
 		}
