@@ -74,7 +74,7 @@ func (m *Mirror) loadSome(ctx context.Context, items []Item) ([]Loaded, error) {
 	last := ""
 	for i := range items {
 		it := &items[i]
-		began, ended := microsOf(it.Began), microsOf(it.Ended)
+		began, ended := nanosOf(it.Began), nanosOf(it.Ended)
 		switch {
 		case fence == "" || clock == nil || self == nil || began <= switched:
 			results[i] = Fenced
@@ -148,8 +148,8 @@ func (it *Item) append(args []any, home string, at int64) []any {
 	return args
 }
 
-// microsOf is micros at that time.
-func microsOf(t time.Time) int64 { return int64(t.Sub(start) / time.Microsecond) }
+// nanosOf is nanos at that time.
+func nanosOf(t time.Time) int64 { return int64(t.Sub(start)) }
 
 // Track begins to keep the names of keys that local is not sure of, as a whole copy needs it: after
 // everything was loaded, Complete says that what is not on local is not on the primary either. done is
