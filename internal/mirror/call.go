@@ -59,7 +59,7 @@ func (m *Mirror) BeginAll(cmds []redis.Cmder, _ string) Call {
 // enter makes a call. The order matters: what is known of the fence and the time is from before the
 // claims, and those from before the command is sent.
 func (m *Mirror) enter() Call {
-	c := Call{began: micros(), fence: m.fence.Load()}
+	c := Call{began: nanos(), fence: m.fence.Load()}
 	c.lane = lane(c.began)
 	for {
 		c.gen = m.current.Load()
@@ -127,8 +127,8 @@ func (m *Mirror) effect(ops *Ops, c Call, db string, cmd redis.Cmder) {
 		ops.Unsure(db, cmd)
 		return
 	}
-	lo, _ := b.offset(c.began)
-	ops.Effect(db, cmd, (c.began+lo)/1000)
+	lo, _ := b.local(c.began, c.began)
+	ops.Effect(db, cmd, lo/1000)
 }
 
 // Lost says that commands may have run, or may still run for a while: their replies have not come.
@@ -142,7 +142,7 @@ func (m *Mirror) Lost(c Call, db string, cmds ...redis.Cmder) {
 	for _, cmd := range cmds {
 		s.ops.Unsure(db, cmd)
 	}
-	m.put(c, &s.ops, m.cfg.Timing.Lost.Microseconds())
+	m.put(c, &s.ops, m.cfg.Timing.Lost.Nanoseconds())
 }
 
 // Nothing says that a call has surely not run on the primary.

@@ -56,8 +56,10 @@ func (b *bounds) offset(at int64) (lo, hi int64) {
 	return lo, hi
 }
 
-// local returns what local showed at the earliest when a call began, and at the latest when it ended.
+// local returns what local showed at the earliest when a call began, and at the latest when it ended,
+// given in nanoseconds.
 func (b *bounds) local(began, ended int64) (lo, hi int64) {
+	began, ended = began/1000, ended/1000
 	lo, _ = b.offset(began)
 	_, hi = b.offset(ended)
 	return began + lo, ended + 1 + hi

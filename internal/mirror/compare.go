@@ -190,7 +190,7 @@ func deadlines(theirs, ours *found) DifferenceKind {
 		return OtherDeadline
 	}
 	slack := verifySlack + theirs.Ended.Sub(theirs.Began) + ours.Ended.Sub(ours.Began)
-	if theirs.Ended.Add(theirs.TTL).Sub(ours.Ended.Add(ours.TTL)).Abs() > slack {
+	if theirs.Began.Add(theirs.TTL).Sub(ours.Began.Add(ours.TTL)).Abs() > slack {
 		return OtherDeadline
 	}
 	return ""

@@ -22,8 +22,8 @@ var (
 
 // How much is read at once.
 const (
-	batchKeys = 500
-	copyBytes = 8 << 20
+	readKeys  = 500
+	readBytes = 8 << 20
 	scanCount = 1000
 )
 
@@ -53,9 +53,9 @@ type Target interface {
 	Track(context.Context) (bool, error)
 	Complete(context.Context) (bool, error)
 	UnsureKey() string
+	MetaKey() string
+	Flush(context.Context) error
 }
-
-func (c *Copier) key(what string) string { return "fallback:" + c.Name + ":mirror:" + what }
 
 // number is where a database of the primary lies on local.
 func (c *Copier) number(db string) int {

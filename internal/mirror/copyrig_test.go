@@ -119,7 +119,9 @@ func (d *target) Complete(ctx context.Context) (bool, error) {
 	}
 	return true, d.local.HSet(ctx, "fallback:test:mirror:meta", "complete", 1).Err()
 }
-func (*target) UnsureKey() string { return "fallback:test:mirror:unsure" }
+func (*target) Flush(context.Context) error { return nil }
+func (*target) MetaKey() string             { return "fallback:test:mirror:meta" }
+func (*target) UnsureKey() string           { return "fallback:test:mirror:unsure" }
 
 // fill makes keys of every type.
 func (r *copyRig) fill(rdb *redis.Client) {

@@ -277,7 +277,7 @@ func (f *flusher) deliverNames() error {
 		}
 		b := &f.batch
 		b.reset()
-		now := micros()
+		now := nanos()
 		_, hi := f.m.clock.Load().local(now, now)
 		f.calls++
 		b.call(f.calls, 0, now, 0, hi)

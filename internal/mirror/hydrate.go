@@ -198,7 +198,7 @@ func (h *Hydrator) earn() {
 
 // some reads a batch of keys that are due, and reports whether there may be more to do now.
 func (h *Hydrator) some(ctx context.Context) bool {
-	batch := h.take(min(int(h.credit/2), batchKeys))
+	batch := h.take(min(int(h.credit/2), readKeys))
 	if len(batch) == 0 {
 		return false
 	}
@@ -275,7 +275,7 @@ func (h *Hydrator) read(ctx context.Context, batch []*waiting) error {
 	for _, w := range batch {
 		pairs = append(pairs, w.db, w.key)
 	}
-	has, err := knownScript.Run(ctx, c.Local, []string{c.Mirror.UnsureKey(), c.metaKey()}, append([]any{c.Database}, c.places(pairs)...)...).Int64Slice()
+	has, err := knownScript.Run(ctx, c.Local, []string{c.Mirror.UnsureKey(), c.Mirror.MetaKey()}, append([]any{c.Database}, c.places(pairs)...)...).Int64Slice()
 	if err != nil {
 		return err
 	}

@@ -69,11 +69,12 @@ func (m *Mirror) loadSome(ctx context.Context, items []Item) ([]Loaded, error) {
 		fence = "" // the time since which it holds is not known yet
 	}
 	switched := m.switched.Load()
-	args := append(make([]any, scriptHead, scriptHead+2+6*len(items)), fence, "")
+	args := append(make([]any, scriptHead, scriptHead+2+5*len(items)), fence, "")
 	var sent []int
+	last := ""
 	for i := range items {
 		it := &items[i]
-		began, ended := microsOf(it.Began), microsOf(it.Ended)
+		began, ended := nanosOf(it.Began), nanosOf(it.Ended)
 		switch {
 		case fence == "" || clock == nil || self == nil || began <= switched:
 			results[i] = Fenced
@@ -84,7 +85,11 @@ func (m *Mirror) loadSome(ctx context.Context, items []Item) ([]Loaded, error) {
 		}
 		args[scriptHead+1] = self.id
 		lo, hi := clock.local(began, ended)
-		args = it.append(args, m.home, fmt.Sprintf("@0 %d %d %d %d", began, ended, lo, hi), lo/1000)
+		if call := fmt.Sprintf("@0 %d %d %d %d", began, ended, lo, hi); call != last {
+			last = call
+			args = append(args, call)
+		}
+		args = it.append(args, m.home, lo/1000)
 		sent = append(sent, i)
 	}
 	if len(sent) == 0 {
@@ -118,7 +123,7 @@ func (m *Mirror) loadSome(ctx context.Context, items []Item) ([]Loaded, error) {
 
 // append appends the item as load.lua takes it. at is local's time when it was read, in ms: it may only
 // expire too early.
-func (it *Item) append(args []any, home, call string, at int64) []any {
+func (it *Item) append(args []any, home string, at int64) []any {
 	db, deadline := it.DB, int64(0)
 	if db == home {
 		db = ""
@@ -126,7 +131,7 @@ func (it *Item) append(args []any, home, call string, at int64) []any {
 	if it.TTL > 0 {
 		deadline = at + it.TTL.Milliseconds()
 	}
-	args = append(args, call, db, it.Key, deadline)
+	args = append(args, db, it.Key, deadline)
 	switch {
 	case it.Absent:
 		return append(args, "A")
@@ -143,8 +148,8 @@ func (it *Item) append(args []any, home, call string, at int64) []any {
 	return args
 }
 
-// microsOf is micros at that time.
-func microsOf(t time.Time) int64 { return int64(t.Sub(start) / time.Microsecond) }
+// nanosOf is nanos at that time.
+func nanosOf(t time.Time) int64 { return int64(t.Sub(start)) }
 
 // Track begins to keep the names of keys that local is not sure of, as a whole copy needs it: after
 // everything was loaded, Complete says that what is not on local is not on the primary either. done is

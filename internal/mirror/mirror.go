@@ -163,8 +163,12 @@ func (m *Mirror) MetaKey() string { return m.names.key("mirror") }
 // start is where this process' clock begins.
 var start = time.Now()
 
-// micros is this process' clock: microseconds that no setting of the time changes.
-func micros() int64 { return int64(time.Since(start) / time.Microsecond) }
+// nanos is this process' clock, which no setting of the time changes. Calls need it this fine: the next
+// one may begin within the microsecond.
+func nanos() int64 { return int64(time.Since(start)) }
+
+// micros is the same, as fine as local's clock.
+func micros() int64 { return nanos() / 1000 }
 
 func token() string { return rand.Text()[:10] }
 
@@ -174,7 +178,7 @@ type identity struct{ id string }
 // another says that what began before is of another time in which the primary served.
 func (m *Mirror) another() {
 	m.fence.Add(1)
-	m.switched.Store(micros())
+	m.switched.Store(nanos())
 }
 
 // client is what a script needs.

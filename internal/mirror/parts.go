@@ -20,7 +20,6 @@ type assembly struct {
 	*found
 	r       *reader
 	kind    string
-	ttlAt   time.Time
 	next    []any // the next command; nil: done
 	size    int64
 	n       int
@@ -46,7 +45,7 @@ func (r *reader) parts(ctx context.Context, db string, keys []string) ([]found, 
 	open := make([]*assembly, 0, len(keys))
 	for i, key := range keys {
 		all[i] = found{Item: Item{DB: db, Key: key, Began: began, Ended: time.Now()}}
-		a := &assembly{found: &all[i], r: r, kind: kinds[i].Val(), ttlAt: all[i].Ended}
+		a := &assembly{found: &all[i], r: r, kind: kinds[i].Val()}
 		a.expires(expiries[i])
 		if a.kind == "none" {
 			a.Absent = true
@@ -130,9 +129,6 @@ func (a *assembly) finish() {
 	if len(a.Commands) == 0 {
 		a.left = leftChanged // an empty one is none: it went after TYPE
 		return
-	}
-	if a.TTL > 0 {
-		a.TTL = max(a.TTL-a.Ended.Sub(a.ttlAt), time.Millisecond)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 const lanes = 8
 
 func lane(began int64) uint8 {
-	// Microseconds that follow each other go far apart.
+	// Times that follow each other go far apart.
 	return uint8(uint64(began) * 0x9e3779b97f4a7c15 >> 61) //nolint:gosec // three bits
 }
 
@@ -36,7 +36,7 @@ type item struct {
 	size  uint32 // in the buffer
 }
 
-// put queues what a call did, which may go on for late microseconds more.
+// put queues what a call did, which may go on for late nanoseconds more.
 func (m *Mirror) put(c Call, ops *Ops, late int64) {
 	if ops.n == 0 {
 		c.gen.leave(c.lane)
@@ -51,7 +51,7 @@ func (m *Mirror) put(c Call, ops *Ops, late int64) {
 		m.rouse()
 		return
 	}
-	now := micros()
+	now := nanos()
 	s.items = append(s.items, item{Call: c, put: now, ended: now + late, ops: uint32(ops.n), size: uint32(len(ops.buf))}) //nolint:gosec // within the queue's bounds
 	s.buf = append(s.buf, ops.buf...)
 	s.ops += ops.n

@@ -125,8 +125,8 @@ func (r *reader) judge(err error) error {
 	return nil
 }
 
-// scan is a step of SCAN, to be sent with what else there is to read.
-type keyScan struct {
+// scanStep is a step of SCAN, to be sent with what else there is to read.
+type scanStep struct {
 	cursor uint64
 	match  string
 	count  int64
@@ -136,7 +136,7 @@ type keyScan struct {
 
 // read reads keys of a database, in two commands for each, and takes a step of the scan in the same
 // round trip, unless that is nil.
-func (r *reader) read(ctx context.Context, db string, keys []string, step *keyScan) ([]found, error) {
+func (r *reader) read(ctx context.Context, db string, keys []string, step *scanStep) ([]found, error) {
 	rdb := r.in(db)
 	pipe := rdb.Pipeline()
 	var scanned *redis.ScanCmd

@@ -94,6 +94,13 @@ func (r *rig) config() mirror.Config {
 // mirror starts one, on a local that it finds empty.
 func (r *rig) mirror(change ...func(*mirror.Config)) *mirror.Mirror {
 	r.tb.Helper()
+	m := r.mirror0(change...)
+	r.settle(m)
+	return m
+}
+
+func (r *rig) mirror0(change ...func(*mirror.Config)) *mirror.Mirror {
+	r.tb.Helper()
 	c := r.config()
 	for _, f := range change {
 		f(&c)
@@ -105,7 +112,6 @@ func (r *rig) mirror(change ...func(*mirror.Config)) *mirror.Mirror {
 		defer cancel()
 		_ = m.Close(ctx)
 	})
-	r.settle(m)
 	return m
 }
 
@@ -137,7 +143,8 @@ func (r *rig) until(what string, ok func() bool) {
 	r.tb.Helper()
 	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			r.tb.Fatal("it never came about that " + what)
+			r.mu.Lock()
+			r.tb.Fatal("it never came about that "+what, r.logs)
 		}
 	}
 }
@@ -180,8 +187,8 @@ func write(m *mirror.Mirror, cmd redis.Cmder) {
 	}
 }
 
-// contents is all of a database, as text.
-func contents(ctx context.Context, rdb *redis.Client) (map[string]string, error) {
+// everything is all of a database, as text.
+func everything(ctx context.Context, rdb *redis.Client) (map[string]string, error) {
 	all := map[string]string{}
 	iter := rdb.Scan(ctx, 0, "*", 1000).Iterator()
 	for iter.Next(ctx) {

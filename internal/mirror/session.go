@@ -25,7 +25,7 @@ type session struct {
 // self is what this process says of itself.
 func (f *flusher) self() string {
 	all := "0"
-	if f.m.intents.wire.Load() == nil || f.m.intents.deaf.Load() {
+	if (f.m.intents.wire.Load() == nil || f.m.intents.deaf.Load()) && !Mutate.NoClaims {
 		all = "1"
 	}
 	return f.token + " " + f.server + " " + all

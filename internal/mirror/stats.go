@@ -48,7 +48,7 @@ func (m *Mirror) Stats() Stats {
 		Stopped: m.stopped.Load(), Complete: m.complete.Load(),
 	}
 	if first > 0 {
-		s.Lag = time.Duration(micros()-first) * time.Microsecond
+		s.Lag = time.Duration(nanos() - first)
 	}
 	return s
 }

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -121,6 +122,10 @@ func (s *syncing) run(ctx context.Context) error {
 	if err := s.c.room(ctx); err != nil {
 		return err
 	}
+	// What local must be rid of first is gone after that, and what it was told before this counts as old.
+	if err := s.c.Mirror.Flush(ctx); err != nil {
+		return err
+	}
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
@@ -180,22 +185,22 @@ func (s *syncing) tell() {
 
 // costOf is about how many commands so many keys cost: two for each, and those that list them and look
 // for what only local has.
-func costOf(keys int64) int64 { return 2*keys + keys/batchKeys + keys/existsKeys }
+func costOf(keys int64) int64 { return 2*keys + keys/readKeys + keys/existsKeys }
 
-// take loads a batch, and notes how far that is.
-func (s *syncing) take(ctx context.Context, b readBatch) error {
+// take settles a batch, and notes how far that is.
+func (s *syncing) take(ctx context.Context, l *loading) error {
 	if time.Since(s.looked) > time.Second {
 		s.looked = time.Now()
 		if err := s.c.room(ctx); err != nil {
 			return err
 		}
 	}
-	if err := s.putWhole(ctx, b.found); err != nil {
+	if err := s.settleWhole(ctx, l); err != nil {
 		return err
 	}
-	s.report.Read += int64(b.keys)
-	if b.done {
-		s.cursor = b.next
+	s.report.Read += int64(l.keys)
+	if l.all {
+		s.cursor = l.next
 		if err := s.save(ctx); err != nil {
 			return err
 		}
@@ -204,20 +209,15 @@ func (s *syncing) take(ctx context.Context, b readBatch) error {
 	return nil
 }
 
-// putWhole loads a batch, and reads it again if everything in it counts as written meanwhile: local has
-// forgotten all it knew, and a call that was lost before that may not have ended. They would be too many to
-// be noted one by one.
-func (s *syncing) putWhole(ctx context.Context, all []found) error {
-	for wait := 250 * time.Millisecond; ; wait *= 2 {
-		p := &s.report.SyncProgress
-		before := p.Newer
-		if err := s.put(ctx, all); err != nil {
-			return err
+// settleWhole settles a batch, and first reads it again if everything in it counts as written meanwhile:
+// local has forgotten all it knew, and a call that was lost before that may not have ended. They would be
+// too many to be noted one by one.
+func (s *syncing) settleWhole(ctx context.Context, l *loading) error {
+	all, loaded := l.found, l.loaded
+	for wait := 250 * time.Millisecond; wait <= longestWait && len(all) >= readKeys/10; wait *= 2 {
+		if slices.ContainsFunc(loaded, func(l Loaded) bool { return l != Newer }) {
+			break
 		}
-		if len(all) < batchKeys/10 || p.Newer-before < int64(len(all)) || wait > longestWait {
-			return nil
-		}
-		p.Newer = before
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
@@ -229,18 +229,27 @@ func (s *syncing) putWhole(ctx context.Context, all []found) error {
 		if all, err = s.readAgain(ctx, all[0].DB, keys, nil); err != nil {
 			return err
 		}
+		if loaded, err = s.c.load(ctx, all); err != nil {
+			return err
+		}
 	}
+	return s.settle(ctx, all, loaded)
 }
 
 // longestWait is the last of the waits for a call that was lost, half a minute in all.
 const longestWait = 16 * time.Second
 
-// put loads keys, and notes in the unsure set which of them local does not have after that.
+// put loads keys.
 func (s *syncing) put(ctx context.Context, all []found) error {
 	loaded, err := s.c.load(ctx, all)
 	if err != nil {
 		return err
 	}
+	return s.settle(ctx, all, loaded)
+}
+
+// settle counts what became of keys, and notes in the unsure set which of them local does not have.
+func (s *syncing) settle(ctx context.Context, all []found, loaded []Loaded) error {
 	var missed []string
 	var again []int
 	p := &s.report.SyncProgress

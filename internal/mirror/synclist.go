@@ -13,31 +13,54 @@ import (
 type readBatch struct {
 	keys  int // with those that nobody wants
 	found []found
-	done  bool   // all that was listed up to cursor has been read
-	next  uint64 // cursor
+	all   bool   // all that was listed up to next has been read
+	next  uint64 // the cursor
 	err   error
 }
 
-// scan reads one database from s.cursor on. What is read next is read while local loads what was read
-// before.
+// scan copies one database from s.cursor on. What is next is read while local loads what was read before.
 func (s *syncing) scan(ctx context.Context) error {
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
-	batches := make(chan readBatch, 1)
+	batches, loads := make(chan readBatch, 1), make(chan *loading)
 	go s.list(reading, s.db, s.cursor, batches)
+	go s.loads(reading, batches, loads)
 	var err error
-	for b := range batches {
+	for l := range loads {
+		<-l.done
 		if err != nil {
 			continue
 		}
-		if err = b.err; err == nil {
-			err = s.take(ctx, b)
+		if err = l.err; err == nil {
+			err = s.take(ctx, l)
 		}
 		if err != nil {
 			stop()
 		}
 	}
 	return err
+}
+
+// loading is a batch that is being loaded.
+type loading struct {
+	readBatch
+	loaded []Loaded
+	done   chan struct{} // closed when loaded and err are set
+}
+
+// loads begins to load each batch while the one before is being loaded: local is never without work.
+func (s *syncing) loads(ctx context.Context, from <-chan readBatch, to chan<- *loading) {
+	defer close(to)
+	for b := range from {
+		l := &loading{readBatch: b, done: make(chan struct{})}
+		go func() {
+			defer close(l.done)
+			if l.err == nil {
+				l.loaded, l.err = s.c.load(ctx, l.found)
+			}
+		}()
+		to <- l
+	}
 }
 
 // list reads the keys of a database in the order of SCAN.
@@ -48,7 +71,7 @@ func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- 
 		next uint64
 	}
 	var queue []listed
-	size := batchKeys
+	size := readKeys
 	for ended := false; !ended || len(queue) > 0; {
 		var b readBatch
 		var keys []string
@@ -57,13 +80,13 @@ func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- 
 			keys = q.keys[:min(size, len(q.keys))]
 			b.keys = len(keys)
 			if q.keys = q.keys[len(keys):]; len(q.keys) == 0 {
-				b.done, b.next = true, q.next
+				b.all, b.next = true, q.next
 				queue = queue[1:]
 			}
 		}
-		var step *keyScan
+		var step *scanStep
 		if !ended && len(queue) < 2 {
-			step = &keyScan{cursor: cursor, match: s.o.Match, count: scanCount}
+			step = &scanStep{cursor: cursor, match: s.o.Match, count: scanCount}
 		}
 		if b.err = s.pace.wait(ctx, b.keys); b.err == nil {
 			b.found, b.err = s.readAgain(ctx, db, s.c.wanted(keys), step)
@@ -89,11 +112,11 @@ func fitting(size int, all []found) int {
 	if bytes == 0 || len(all) == 0 {
 		return size
 	}
-	return min(max(batchBytes/max(bytes/len(all), 1), 1), 2*size, batchKeys)
+	return min(max(readBytes/max(bytes/len(all), 1), 1), 2*size, readKeys)
 }
 
 // readAgain reads, and tries again where the connection fails: reading twice is harmless.
-func (s *syncing) readAgain(ctx context.Context, db string, keys []string, step *keyScan) ([]found, error) {
+func (s *syncing) readAgain(ctx context.Context, db string, keys []string, step *scanStep) ([]found, error) {
 	var all []found
 	waits := backoff.NewExponentialBackOff(backoff.WithInitialInterval(200 * time.Millisecond))
 	err := backoff.Retry(func() (err error) {

@@ -33,8 +33,7 @@ const mostUnsure = 100_000
 // retries is how often keys are read again that were written while they were read.
 const retries = 6
 
-func (c *Copier) metaKey() string { return c.key("meta") }
-func (c *Copier) syncKey() string { return c.key("sync") }
+func (c *Copier) syncKey() string { return "fallback:" + c.Name + ":mirror:sync" }
 
 // begin finds out where to begin.
 func (s *syncing) begin(ctx context.Context) error {
@@ -58,7 +57,7 @@ func (s *syncing) begin(ctx context.Context) error {
 // load reads how far an earlier one with the same options came, if there is one.
 func (s *syncing) load(ctx context.Context) (bool, error) {
 	pipe := s.c.Local.TxPipeline()
-	state, tracked := pipe.HGetAll(ctx, s.c.syncKey()), pipe.HExists(ctx, s.c.metaKey(), "complete")
+	state, tracked := pipe.HGetAll(ctx, s.c.syncKey()), pipe.HExists(ctx, s.c.Mirror.MetaKey(), "complete")
 	_, err := pipe.Exec(ctx)
 	m := state.Val()
 	// Whatever took away some of what was copied has ended the tracking with it.
@@ -100,7 +99,7 @@ func (s *syncing) miss(ctx context.Context, pairs []string) error {
 		return nil
 	}
 	args := append([]any{s.c.Database, mostUnsure}, s.c.places(pairs)...)
-	return missScript.Run(ctx, s.c.Local, []string{s.c.Mirror.UnsureKey(), s.c.metaKey()}, args...).Err()
+	return missScript.Run(ctx, s.c.Local, []string{s.c.Mirror.UnsureKey(), s.c.Mirror.MetaKey()}, args...).Err()
 }
 
 // places are the arguments of miss.lua and present.lua for keys.
@@ -139,7 +138,7 @@ func (s *syncing) retry(ctx context.Context) error {
 func (s *syncing) retryAll(ctx context.Context) (int, error) {
 	tried := 0
 	for cursor := uint64(0); ; {
-		members, next, err := s.c.Local.SScan(ctx, s.c.Mirror.UnsureKey(), cursor, "", batchKeys).Result()
+		members, next, err := s.c.Local.SScan(ctx, s.c.Mirror.UnsureKey(), cursor, "", readKeys).Result()
 		if err != nil {
 			return tried, err
 		}

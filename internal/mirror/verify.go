@@ -87,6 +87,11 @@ type verifying struct {
 }
 
 func (v *verifying) run(ctx context.Context) error {
+	if v.o.Repair {
+		if err := v.c.Mirror.Flush(ctx); err != nil {
+			return err
+		}
+	}
 	all, _, err := v.c.databases(ctx, v.r)
 	if err != nil {
 		return err
@@ -113,13 +118,13 @@ func (v *verifying) run(ctx context.Context) error {
 
 // everything compares a whole database, in both directions.
 func (v *verifying) everything(ctx context.Context, db string) error {
-	step := &keyScan{count: scanCount}
+	step := &scanStep{count: scanCount}
 	for {
 		if _, err := v.r.read(ctx, db, nil, step); err != nil {
 			return err
 		}
 		for rest := v.c.wanted(step.keys); len(rest) > 0; {
-			n := min(len(rest), batchKeys)
+			n := min(len(rest), readKeys)
 			if err := v.compare(ctx, db, rest[:n]); err != nil {
 				return err
 			}
@@ -160,9 +165,9 @@ func (v *verifying) sample(ctx context.Context, db string, n int) error {
 func random(ctx context.Context, n int, rdb *redis.Client, exec func(context.Context, redis.Pipeliner) error) ([]string, error) {
 	seen := map[string]bool{}
 	var keys []string
-	for ; n > 0; n -= batchKeys {
+	for ; n > 0; n -= readKeys {
 		pipe := rdb.Pipeline()
-		replies := make([]*redis.StringCmd, min(n, batchKeys))
+		replies := make([]*redis.StringCmd, min(n, readKeys))
 		for i := range replies {
 			replies[i] = pipe.RandomKey(ctx)
 		}
@@ -182,7 +187,7 @@ func random(ctx context.Context, n int, rdb *redis.Client, exec func(context.Con
 // compare compares keys in batches.
 func (v *verifying) compare(ctx context.Context, db string, keys []string) error {
 	for len(keys) > 0 {
-		n := min(len(keys), batchKeys)
+		n := min(len(keys), readKeys)
 		if err := v.pace.wait(ctx, n); err != nil {
 			return err
 		}

@@ -1,6 +1,6 @@
 -- What local knows of the last calls on each key, and where a call stands to them. It is the first part
 -- of apply.lua and load.lua. A call is an interval: it ran on the primary at some time between lo and hi,
--- by local's clock, and between from and till by its own process', all in microseconds.
+-- by local's clock, in microseconds, and between from and till by its own process', in nanoseconds.
 --
 -- Of a key there is, in a hash for each half minute: how it is (s: here and sure; n: the same, and a
 -- number that only went up; g: it is gone; c: not here; u: nobody knows), the process of the last call,
@@ -8,7 +8,7 @@
 -- of that process and of others, how far the calls reach that did not just count up, and of the last
 -- call that made it whole lo, from and process. Times are written without the half minute's own.
 local call, pcall, concat = redis.call, redis.pcall, table.concat
-local floor, max, match = math.floor, math.max, string.match
+local floor, max, match, format = math.floor, math.max, string.match, string.format
 call('SELECT', DATABASE)
 local clock = call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -63,7 +63,7 @@ end
 local function learn(names)
   if #names == 0 then return end
   for w = window + 1, window - 1, -1 do
-    local name = RECENT .. string.format('%d', w)
+    local name = RECENT .. format('%d', w)
     if w == window or call('EXISTS', name) == 1 then read(name, w * WINDOW, names) end
   end
 end
@@ -79,14 +79,14 @@ local function keep()
     local rows, base = here, window * WINDOW
     if e.hi >= limit or e.other >= limit then rows, base = there, limit end
     rows[#rows + 1] = k
-    rows[#rows + 1] = concat({ e.how, e.p, e.c, e.till, e.hi - base, e.other == 0 and '' or e.other - base,
-      e.base == 0 and '' or e.base - base, e.lo == 0 and '' or e.lo - base, e.lo == 0 and '' or e.from, e.wp }, ' ')
+    rows[#rows + 1] = concat({ e.how, e.p, e.c, format('%d', e.till), e.hi - base, e.other == 0 and '' or e.other - base,
+      e.base == 0 and '' or e.base - base, e.lo == 0 and '' or e.lo - base, e.lo == 0 and '' or format('%d', e.from), e.wp }, ' ')
   end
   for i, rows in ipairs({ here, there }) do
     if #rows > 0 then
-      local name = RECENT .. string.format('%d', window + i - 1)
+      local name = RECENT .. format('%d', window + i - 1)
       call('HSET', name, unpack(rows))
-      call('PEXPIREAT', name, string.format('%d', (window + i + 1) * WINDOW / 1000))
+      call('PEXPIREAT', name, format('%d', (window + i + 1) * WINDOW / 1000))
     end
   end
 end
@@ -173,7 +173,7 @@ end
 -- close writes down all that a script has learnt.
 local function close()
   keep()
-  if fresh[0] then call('HSET', META, 'future', string.format('%d', future)) end
+  if fresh[0] then call('HSET', META, 'future', format('%d', future)) end
   local add, take = {}, {}
   for i = 1, #names do
     if doubts[names[i]] then add[#add + 1] = names[i] else take[#take + 1] = names[i] end
