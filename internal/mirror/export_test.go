@@ -28,3 +28,25 @@ func (m *Mirror) Claims(key string) bool {
 	}
 	return false
 }
+
+// SetClock makes a clock known to a mirror that has no local.
+func (m *Mirror) SetClock() {
+	next, _ := m.clock.Load().measured(micros(), micros(), 1_700_000_000_000_000)
+	m.clock.Store(next)
+}
+
+// Unclaim takes all claims away, as a new generation does.
+func (m *Mirror) Unclaim() {
+	for i := range m.gens {
+		for j := range m.gens[i].bits {
+			m.gens[i].bits[j].Store(0)
+		}
+		m.gens[i].all.Store(false)
+	}
+}
+
+// Cargo is what Discard takes.
+type Cargo = cargo
+
+// Discard empties the queue, as the flusher does, whose work it leaves out.
+func (m *Mirror) Discard(c *Cargo) { m.queue.take(c) }
