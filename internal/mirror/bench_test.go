@@ -109,7 +109,7 @@ func BenchmarkDelivery(b *testing.B) {
 // cpu is what local has used.
 func (r *rig) cpu() time.Duration {
 	var user, sys float64
-	for _, line := range strings.Split(r.ours.Info(r.ctx, "cpu").Val(), "\r\n") {
+	for line := range strings.SplitSeq(r.ours.Info(r.ctx, "cpu").Val(), "\r\n") {
 		_, _ = fmt.Sscanf(line, "used_cpu_user:%f", &user)
 		_, _ = fmt.Sscanf(line, "used_cpu_sys:%f", &sys)
 	}

@@ -64,7 +64,7 @@ type cut struct {
 func (c cut) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if c.armed.CompareAndSwap(true, false) {
-		_ = c.Conn.Close()
+		_ = c.Close()
 		return 0, errors.New("cut")
 	}
 	return n, err
@@ -118,6 +118,28 @@ func TestALocalThatLostWhatItAcknowledgedIsEmptied(t *testing.T) {
 	write(m, set("a", "3"))
 	r.flush(m)
 	r.wants("a", "3")
+}
+
+func TestAProcessThatWasGivenUpBeginsAnew(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.mirror(func(c *mirror.Config) { c.Timing.Beat = time.Hour })
+	write(m, set("a", "1"))
+	write(m, set("b", "1"))
+	r.flush(m)
+	c := m.Begin(set("b", "2").Args(), "")
+	r.check(r.ours.Del(r.ctx, "fallback:test:mirror:processes").Err())
+	write(m, set("a", "2"))
+	r.flush(m)
+	m.Done(c, "", set("b", "2"))
+	r.flush(m)
+	r.wants("a", "", "b", "")
+	write(m, set("a", "3"))
+	r.flush(m)
+	r.wants("a", "3")
+	if n := r.ours.HLen(r.ctx, "fallback:test:mirror:processes").Val(); n != 1 {
+		t.Errorf("%d processes are known", n)
+	}
 }
 
 func TestALocalThatNobodyCanVouchForIsEmptied(t *testing.T) {

@@ -149,7 +149,7 @@ func (f *flusher) cycle(now time.Time) error {
 		return err
 	}
 	if f.due(now) {
-		if err := f.beat(now); err != nil {
+		if err := f.beat(); err != nil {
 			return err
 		}
 	}
