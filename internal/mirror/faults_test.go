@@ -277,6 +277,15 @@ func TestFilterDoubtRenameAndOtherDatabases(t *testing.T) {
 	if got := client(t, r.local, 3).Get(r.ctx, "b").Val(); got != "3" {
 		t.Errorf("b of database 3 is %q", got)
 	}
+	// Local has no such database, and that one is not the user's.
+	for _, db := range []string{"99", "15"} {
+		m.Done(m.Begin(set("b", "4").Args(), db), db, set("b", "4"))
+	}
+	r.flush(m)
+	r.wants("b", "1")
+	if n := r.ours.Exists(r.ctx, "b").Val(); n != 0 || m.Stats().Failed != 2 {
+		t.Errorf("a key of a database that is not there is in ours: %d, %+v", n, m.Stats())
+	}
 	m.Nothing(m.Begin(set("b", "2").Args(), ""))
 	r.check(m.Close(r.ctx))
 	if n := r.ours.HLen(r.ctx, "fallback:test:mirror:processes").Val(); n != 0 {

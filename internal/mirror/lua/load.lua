@@ -22,7 +22,7 @@ while i <= n do
   items[#items + 1], keys[#keys + 1] = o, o.k
   if not seen[o.db] then
     seen[o.db] = true
-    dbs[#dbs + 1] = o.db
+    if has(o.db) then dbs[#dbs + 1] = o.db end
   end
 end
 open(dbs)
@@ -32,7 +32,7 @@ local function failed(r) return type(r) == 'table' and r.err end
 
 -- make runs the commands that make a key.
 local function make(o)
-  call('UNLINK', o.key)
+  pcall('UNLINK', o.key)
   local j = o.at
   for _ = 1, tonumber(o.how) do
     local args = tonumber(ARGV[j])
@@ -45,7 +45,7 @@ end
 local function take(o)
   use(o.db)
   if o.how == 'A' then
-    call('UNLINK', o.key)
+    pcall('UNLINK', o.key)
     whole(enter(o.k, o.x, true), o.x, 'g')
   elseif o.how == 'R' then
     if failed(pcall('RESTORE', o.key, o.ms, ARGV[o.at], 'REPLACE', 'ABSTTL')) then return 'R' end
@@ -53,7 +53,7 @@ local function take(o)
   elseif make(o) then
     whole(enter(o.k, o.x, true), o.x, 's')
   else
-    call('UNLINK', o.key)
+    pcall('UNLINK', o.key)
     local e = enter(o.k, o.x, false)
     e.how, e.base = 'u', max(e.base, o.x.hi)
     return 'R'
@@ -64,7 +64,9 @@ end
 local results = {}
 for j = 1, #items do
   local o = items[j]
-  if place(known[o.k], o.x, o.db) ~= 1 then
+  if missing[o.db] then
+    results[j] = 'R'
+  elseif place(known[o.k], o.x, o.db) ~= 1 then
     results[j] = 'N'
   else
     results[j] = take(o)
