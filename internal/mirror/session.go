@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -71,7 +70,7 @@ func (f *flusher) connect() error {
 }
 
 func (f *flusher) register(ctx context.Context) error {
-	f.token = token()
+	f.token = f.m.token()
 	sent := micros()
 	v, err := f.m.scripts.register.call(ctx, f.conn, f.token, f.server, "1")
 	got := micros()
@@ -82,9 +81,13 @@ func (f *flusher) register(ctx context.Context) error {
 	if f.id = textOf(r, 0); f.id == "" {
 		return errors.New("local gives no number to this process")
 	}
+	f.learn(sent, got, r, 1)
+	if f.m.clock.Load() == nil {
+		f.id = ""
+		return errors.New("local does not tell the time")
+	}
 	f.seq, f.acked = 0, 0
 	f.m.self.Store(&identity{f.id})
-	f.learn(sent, got, r, 1)
 	if numberOf(r, 3) == 1 {
 		f.m.empty.Store(true)
 	}
@@ -131,7 +134,7 @@ func (w *wire) again(g *generation) bool {
 }
 
 // beat says that this process lives, and sees who does not, and how much room local has.
-func (f *flusher) beat(now time.Time) error {
+func (f *flusher) beat() error {
 	m, ctx := f.m, context.Background()
 	text, err := f.conn.Info(ctx, "memory").Result()
 	if err != nil && !redis.HasErrorPrefix(err, "") {
