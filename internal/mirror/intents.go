@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -45,10 +46,15 @@ func dialWire(ctx context.Context, rdb *redis.Client, key string) (*wire, error)
 	}
 	w := &wire{client: redis.NewClient(&opts)}
 	w.conn = w.client.Conn()
-	if err := w.conn.Ping(ctx).Err(); err != nil {
+	// Who knows this knows how to be silent, and who does not says so here, where it can be heard.
+	if err := w.conn.Do(ctx, "client", "reply", "on").Err(); err != nil {
 		w.close()
+		if redis.HasErrorPrefix(err, "") {
+			err = errNoWire
+		}
 		return nil, err
 	}
+	_ = socket.SetDeadline(time.Time{}) // go-redis leaves that of the last command
 	s, ok := socket.(syscall.Conn)
 	if !ok {
 		w.close()
@@ -88,7 +94,8 @@ func (w *wire) claim(g *generation, bucket uint32) bool {
 	}
 	s := senders.Get().(*sender)
 	defer senders.Put(s)
-	b := append(s.b[:0], w.prefix...)
+	b := s.b[:0]
+	b = append(b, w.prefix...)
 	b = append(b, byte('0'+g.slot), '\r', '\n', '$')
 	digits := 1
 	for n := bucket; n >= 10; n /= 10 {
@@ -96,7 +103,8 @@ func (w *wire) claim(g *generation, bucket uint32) bool {
 	}
 	b = append(b, byte('0'+digits), '\r', '\n')
 	b = strconv.AppendUint(b, uint64(bucket), 10)
-	s.b = append(b, "\r\n$1\r\n1\r\n"...)
+	b = append(b, "\r\n$1\r\n1\r\n"...)
+	s.b = b
 	return w.send(s)
 }
 

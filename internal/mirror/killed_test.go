@@ -48,7 +48,7 @@ func TestChild(t *testing.T) { //nolint:paralleltest
 }
 
 func small(rng *rand.Rand) []any {
-	n, v := rng.IntN(300), rng.IntN(1000)
+	n, v := rng.IntN(3000), rng.IntN(1000)
 	switch rng.IntN(5) {
 	case 0:
 		return []any{"incr", fmt.Sprintf("n%d", n)}
@@ -102,7 +102,7 @@ func TestAProcessThatIsKilledLeavesNothingStale(t *testing.T) {
 	w := writer{client(t, primary, 0), m}
 	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
 	for i := range times {
-		for range 200 {
+		for range 1000 {
 			w.do(r.ctx, small(rng)...)
 		}
 		stale, n := r.kill(m, primary, time.Duration(rng.IntN(150))*time.Millisecond, "")
@@ -113,7 +113,8 @@ func TestAProcessThatIsKilledLeavesNothingStale(t *testing.T) {
 	}
 	s := m.Stats()
 	t.Logf("%d keys on local after a kill, %+v", held/times, s)
-	if s.Emptied != 1 {
+	// A machine that cannot keep up with the claims claims everything.
+	if s.Emptied-1 > int64(times/2) {
 		t.Errorf("local was emptied %d times: the claims have not been needed", s.Emptied-1)
 	}
 	if held == 0 {

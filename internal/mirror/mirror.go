@@ -19,6 +19,7 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -170,7 +171,10 @@ func nanos() int64 { return int64(time.Since(start)) }
 // micros is the same, as fine as local's clock.
 func micros() int64 { return nanos() / 1000 }
 
-func token() string { return rand.Text()[:10] }
+// token is a word that only this process knows.
+func (m *Mirror) token() string {
+	return strings.Join(strings.Fields(m.cfg.Process), "_") + "." + rand.Text()[:10]
+}
 
 // identity is what local knows this process by.
 type identity struct{ id string }

@@ -120,7 +120,10 @@ func (r *rig) load(primary *redistest.Server, seed uint64, rounds int) (wrong []
 		}
 	}
 	wg.Wait()
-	// Nobody else writes these.
+	// Nobody else writes these. A flush that arrives late would take them away.
+	for _, m := range ms {
+		r.flush(m)
+	}
 	for i, m := range ms {
 		w := writer{client(r.tb, primary, 0), m}
 		for g := range 16 {

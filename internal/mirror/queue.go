@@ -1,9 +1,6 @@
 package mirror
 
-import (
-	"slices"
-	"sync"
-)
+import "sync"
 
 // lanes is how many locks the queue has. A call takes any of them: the flusher empties all at once, and
 // puts the calls in order.
@@ -100,15 +97,33 @@ func (q *queue) take(c *cargo) {
 	for i := range q.lanes {
 		q.lanes[i].mu.Unlock()
 	}
-	c.order = c.order[:0]
-	for i := range c.items {
-		text := string(c.bufs[i])
-		for _, it := range c.items[i] {
-			c.order = append(c.order, load{item: it, text: text[:it.size]})
-			text = text[it.size:]
-		}
+	c.merge()
+}
+
+// merge puts the calls of all lanes, each of which is in order, in one.
+func (c *cargo) merge() {
+	var at [lanes]int
+	var text [lanes]string
+	for i := range c.bufs {
+		text[i] = string(c.bufs[i])
 	}
-	slices.SortStableFunc(c.order, func(a, b load) int { return int(a.put - b.put) })
+	clear(c.order)
+	c.order = c.order[:0]
+	for {
+		first := -1
+		for i := range c.items {
+			if at[i] < len(c.items[i]) && (first < 0 || c.items[i][at[i]].put < c.items[first][at[first]].put) {
+				first = i
+			}
+		}
+		if first < 0 {
+			return
+		}
+		it := c.items[first][at[first]]
+		at[first]++
+		c.order = append(c.order, load{item: it, text: text[first][:it.size]})
+		text[first] = text[first][it.size:]
+	}
 }
 
 // waiting returns how many operations and bytes are queued, and when the oldest call ended; 0 is never.

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -71,7 +70,7 @@ func (f *flusher) connect() error {
 }
 
 func (f *flusher) register(ctx context.Context) error {
-	f.token = token()
+	f.token = f.m.token()
 	sent := micros()
 	v, err := f.m.scripts.register.call(ctx, f.conn, f.token, f.server, "1")
 	got := micros()
@@ -131,7 +130,7 @@ func (w *wire) again(g *generation) bool {
 }
 
 // beat says that this process lives, and sees who does not, and how much room local has.
-func (f *flusher) beat(now time.Time) error {
+func (f *flusher) beat() error {
 	m, ctx := f.m, context.Background()
 	text, err := f.conn.Info(ctx, "memory").Result()
 	if err != nil && !redis.HasErrorPrefix(err, "") {

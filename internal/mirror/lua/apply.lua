@@ -41,7 +41,7 @@ while i <= n do
     i = i + 1
   elseif kind == '=' then
     db = string.sub(s, 2)
-    if db ~= '' and not others[db] then
+    if db ~= '' and db ~= '*' and not others[db] and has(db) then
       others[db] = true
       dbs[#dbs + 1] = db
     end
@@ -53,7 +53,9 @@ while i <= n do
     if low ~= kind then first, key = i + 2, ARGV[i + 1] end
     local k = db .. '|' .. key
     ops[#ops + 1] = { low, x, db, key, k, first, first + args - 1 }
-    if low ~= 'f' and not seen[k] then
+    if missing[db] then
+      ops[#ops][1] = 'x'
+    elseif low ~= 'f' and not seen[k] then
       seen[k] = true
       keys[#keys + 1] = k
     end
@@ -72,7 +74,7 @@ local function lose(o, j, ordered)
   local e = enter(o[5], o[2], ordered)
   e.how, e.base = 'u', max(e.base, o[2].hi)
   use(o[3])
-  call('UNLINK', o[4])
+  pcall('UNLINK', o[4])
   doubt(o[5], true)
   deleted[#deleted + 1] = j
 end
@@ -89,7 +91,7 @@ end
 -- there reports whether the key is here, or whether it was nowhere before the operation.
 local function there(o, e)
   use(o[3])
-  if call('EXISTS', o[4]) == 1 then return true end
+  if pcall('EXISTS', o[4]) == 1 then return true end
   return e and e.how == 'g' or complete and not doubted(o[5])
 end
 
@@ -112,7 +114,7 @@ local does = {}
 
 function does.w(o, j)
   use(o[3])
-  if string.lower(ARGV[o[6]]) ~= 'set' then call('UNLINK', o[4]) end
+  if string.lower(ARGV[o[6]]) ~= 'set' then pcall('UNLINK', o[4]) end
   if run(o, j) then
     whole(enter(o[5], o[2], true), o[2], 's')
     doubt(o[5], false)
@@ -139,7 +141,7 @@ end
 
 function does.d(o)
   use(o[3])
-  call('UNLINK', o[4])
+  pcall('UNLINK', o[4])
   whole(enter(o[5], o[2], true), o[2], 'g')
   doubt(o[5], false)
 end
@@ -179,7 +181,7 @@ local function flush(o)
   end
   for _, name in ipairs(which) do
     use(name)
-    if at ~= DATABASE then call('FLUSHDB', 'ASYNC') end
+    if at ~= DATABASE then pcall('FLUSHDB', 'ASYNC') end
   end
   use(DATABASE)
   call('HSET', META, 'flush:' .. o[3],
@@ -189,7 +191,9 @@ end
 for j = 1, #ops do
   local o = ops[j]
   local kind, e = o[1], known[o[5]]
-  if kind == 'f' then
+  if kind == 'x' then
+    failed = failed + 1
+  elseif kind == 'f' then
     flush(o)
   elseif kind == 'u' or full and kind ~= 'd' then
     lose(o, j, place(e, o[2], o[3]) == 1)

@@ -3,13 +3,14 @@
 -- 1 if local has it, or is complete and knows that there is none.
 local complete = redis.call('HGET', KEYS[2], 'complete') == '1'
 local known = {}
-local at = ''
+local at, there = '', false -- local may have fewer databases than the primary
 for i = 2, #ARGV, 3 do
   if ARGV[i] ~= at then
     at = ARGV[i]
-    redis.call('SELECT', at)
+    local r = redis.pcall('SELECT', at)
+    there = type(r) ~= 'table' or not r.err
   end
-  known[#known + 1] = redis.call('EXISTS', ARGV[i + 1])
+  known[#known + 1] = there and redis.call('EXISTS', ARGV[i + 1]) or 0
 end
 redis.call('SELECT', ARGV[1])
 if complete then

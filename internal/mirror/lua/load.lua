@@ -22,7 +22,7 @@ while i <= n do
   keys[j], first[j], reads[j] = db .. '|' .. ARGV[i + 1], i, x
   if not seen[db] then
     seen[db] = true
-    dbs[#dbs + 1] = db
+    if has(db) then dbs[#dbs + 1] = db end
   end
   i = i + 4
   if how == 'R' then
@@ -39,7 +39,7 @@ local function failed(r) return type(r) == 'table' and r.err end
 
 -- make runs the commands that make a key; the number of them stands at j.
 local function make(key, ms, j)
-  call('UNLINK', key)
+  pcall('UNLINK', key)
   local count = tonumber(ARGV[j])
   j = j + 1
   for _ = 1, count do
@@ -82,10 +82,10 @@ local function take(j, e, x)
   if how == 'R' then
     if failed(pcall('RESTORE', key, ms, ARGV[f + 4], 'REPLACE', 'ABSTTL')) then return 'R' end
   elseif how == 'A' then
-    call('UNLINK', key)
+    pcall('UNLINK', key)
     is = 'g'
   elseif not make(key, ms, f + 3) then
-    call('UNLINK', key)
+    pcall('UNLINK', key)
     e = enter(k, x, false)
     e.how, e.base = 'u', max(e.base, x.hi)
     return 'R'
@@ -110,7 +110,9 @@ for j = 1, #keys do
     x.places[db] = p
   end
   local letter = 'N'
-  if p == 1 then
+  if missing[db] then
+    letter = 'R'
+  elseif p == 1 then
     letter = take(j, e, x)
     if letter == 'R' then doubt(keys[j], true) end
   end

@@ -18,12 +18,25 @@ local at = DATABASE
 -- A call of another time in which the primary serves has nothing to do with these: its keys are unsure.
 local RECENT = RECENT .. (match(ARGV[1], ' (%d+) ') or '') .. ':'
 
+-- use selects a database for pcall, with which all that is not ours is done. There are servers for tests
+-- on which call has a selection of its own, which stays where ours is.
 local function use(db)
   if db == '' then db = HOME end
   if at ~= db then
-    call('SELECT', db)
+    pcall('SELECT', db)
     at = db
   end
+end
+
+-- has reports whether local has a database: the primary may have more of them.
+local missing = {}
+local function has(db)
+  if missing[db] == nil then
+    local r = pcall('SELECT', db == '' and HOME or db)
+    missing[db] = type(r) == 'table' and r.err ~= nil or db == DATABASE
+    pcall('SELECT', at)
+  end
+  return not missing[db]
 end
 
 -- The state of all: whether names of unsure keys are kept, since when nothing was known, flushes.

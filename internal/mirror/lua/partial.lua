@@ -5,10 +5,15 @@ redis.call('SELECT', DATABASE)
 if redis.call('GET', FENCE) ~= ARGV[1] then return -1 end
 local names = redis.call('SPOP', PARTIAL, ARGV[2])
 if #names == 0 then return 0 end
-if redis.call('HEXISTS', META, 'complete') == 1 then redis.call('SADD', UNSURE, unpack(names)) end
+local tracked = redis.call('HEXISTS', META, 'complete') == 1
 for _, name in ipairs(names) do
   local db, key = string.match(name, '^(%d*)|(.*)$')
   if db then
+    if db == HOME then db = '' end
+    if tracked then
+      redis.call('SELECT', DATABASE)
+      redis.call('SADD', UNSURE, db .. '|' .. key)
+    end
     redis.call('SELECT', db == '' and HOME or db)
     redis.call('UNLINK', key)
   end
