@@ -10,9 +10,9 @@ for i = 2, #ARGV, 3 do
     local r = redis.pcall('SELECT', at)
     there = type(r) ~= 'table' or not r.err
   end
-  known[#known + 1] = there and redis.call('EXISTS', ARGV[i + 1]) or 0
+  known[#known + 1] = there and redis.pcall('EXISTS', ARGV[i + 1]) or 0
 end
-redis.call('SELECT', ARGV[1])
+redis.pcall('SELECT', ARGV[1])
 if complete then
   for i = 1, #known do
     if known[i] == 0 then known[i] = 1 - redis.call('SISMEMBER', KEYS[1], ARGV[3 * i + 1]) end

@@ -10,9 +10,9 @@ for i = 3, #ARGV, 3 do
     local r = redis.pcall('SELECT', at)
     there = type(r) ~= 'table' or not r.err
   end
-  if not there or redis.call('EXISTS', ARGV[i + 1]) == 0 then missed[#missed + 1] = ARGV[i + 2] end
+  if not there or redis.pcall('EXISTS', ARGV[i + 1]) == 0 then missed[#missed + 1] = ARGV[i + 2] end
 end
-redis.call('SELECT', ARGV[1])
+redis.pcall('SELECT', ARGV[1])
 for i = 1, #missed do redis.call('SADD', KEYS[1], missed[i]) end
 if redis.call('SCARD', KEYS[1]) > tonumber(ARGV[2]) then
   -- Too many to remember: that a key is absent will say nothing.

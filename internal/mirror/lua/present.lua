@@ -8,10 +8,10 @@ for i = 2, #ARGV, 3 do
     local r = redis.pcall('SELECT', at)
     there = type(r) ~= 'table' or not r.err
   end
-  local n = there and redis.call('EXISTS', ARGV[i + 1]) or 0
+  local n = there and redis.pcall('EXISTS', ARGV[i + 1]) or 0
   has[#has + 1] = n
   if n == 1 then out[#out + 1] = ARGV[i + 2] end
 end
-redis.call('SELECT', ARGV[1])
+redis.pcall('SELECT', ARGV[1])
 for i = 1, #out do redis.call('SREM', KEYS[1], out[i]) end
 return has
