@@ -138,8 +138,8 @@ func byHand(from, to *redis.Client) error {
 	}
 }
 
-// pipelines does something n times in pipelines.
-func pipelines(rdb *redis.Client, n int, do func(redis.Pipeliner, int)) error {
+// pipelines does something n times in pipelines, and then something with the replies.
+func pipelines(rdb *redis.Client, n int, do func(redis.Pipeliner, int), then ...func([]redis.Cmder)) error {
 	for i := 0; i < n; {
 		pipe := rdb.Pipeline()
 		for range 1000 {
@@ -149,8 +149,12 @@ func pipelines(rdb *redis.Client, n int, do func(redis.Pipeliner, int)) error {
 			do(pipe, i)
 			i++
 		}
-		if _, err := pipe.Exec(noCtx); err != nil {
+		cmds, err := pipe.Exec(noCtx)
+		if err != nil {
 			return err
+		}
+		for _, f := range then {
+			f(cmds)
 		}
 	}
 	return nil

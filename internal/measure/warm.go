@@ -54,7 +54,7 @@ func warmed(fraction float64, synced bool) error {
 	}
 	defer g.stop()
 	a := &warmApp{g: g, touched: map[string]bool{}}
-	if err := pipelines(g.primary, warmKeys, func(pipe redis.Pipeliner, i int) { a.write(noCtx, pipe, i, i) }); err != nil {
+	if err := pipelines(g.primary, warmKeys, func(pipe redis.Pipeliner, i int) { write(pipe, i, i) }); err != nil {
 		return err
 	}
 	var h *mirror.Hydrator
@@ -106,26 +106,39 @@ func (a *warmApp) judge(c *mirror.Copier, fraction float64, synced bool, spent i
 	}
 	user := a.g.user()
 	defer user.Close()
-	whole := 0
+	var used, asked []string
 	for k := range a.touched {
-		if user.Exists(noCtx, k).Val() == 1 {
-			whole++
-		}
+		used = append(used, k)
 	}
-	hits, calls := 0, 0
 	z := newZipf(99)
 	for range 50_000 {
 		k, _ := keyOf(int(z.Uint64())) //nolint:gosec // below warmKeys
-		n := a.g.primary.Exists(noCtx, k).Val()
-		calls++
-		if user.Exists(noCtx, k).Val() == n {
-			hits++
-		}
+		asked = append(asked, k)
+	}
+	whole, err := there(user, used)
+	if err != nil {
+		return err
+	}
+	hits, err := there(user, asked)
+	if err != nil {
+		return err
 	}
 	sent := a.sent.Load()
-	row(fmt.Sprintf("%.0f %%", fraction*100), synced, fmt.Sprintf("%.1f %%", 100*float64(hits)/float64(calls)), len(a.touched),
-		fmt.Sprintf("%.1f %%", 100*float64(whole)/float64(len(a.touched))), spent, fmt.Sprintf("%.1f %%", 100*float64(spent)/float64(sent)), v.Different+v.Extra)
+	row(fmt.Sprintf("%.0f %%", fraction*100), synced, fmt.Sprintf("%.1f %%", 100*float64(hits)/float64(len(asked))), len(used),
+		fmt.Sprintf("%.1f %%", 100*float64(whole)/float64(len(used))), spent, fmt.Sprintf("%.1f %%", 100*float64(spent)/float64(sent)), v.Different+v.Extra)
 	return nil
+}
+
+// there counts which of some keys are there.
+func there(rdb *redis.Client, keys []string) (n int, err error) {
+	err = pipelines(rdb, (len(keys)+999)/1000, func(pipe redis.Pipeliner, i int) {
+		pipe.Exists(noCtx, keys[i*1000:min(i*1000+1000, len(keys))]...)
+	}, func(cmds []redis.Cmder) {
+		for _, cmd := range cmds {
+			n += int(cmd.(*redis.IntCmd).Val())
+		}
+	})
+	return n, err
 }
 
 // newZipf chooses keys: the seldom ones are so seldom that most are never used.
@@ -191,29 +204,31 @@ func keyOf(i int) (key, sort string) {
 var page = strings.Repeat("<p>hello</p>", 50)
 
 // write is one write of the application to the i-th key.
-func (a *warmApp) write(ctx context.Context, c redis.Cmdable, i, n int) []redis.Cmder {
+func write(c redis.Cmdable, i, n int) {
 	k, sort := keyOf(i)
 	switch sort {
 	case "session":
-		return []redis.Cmder{c.HSet(ctx, k, "page", n, "user", i, "seen", n), c.Expire(ctx, k, time.Hour)}
+		c.HSet(noCtx, k, "page", n, "user", i, "seen", n)
+		c.Expire(noCtx, k, time.Hour)
 	case "count":
-		return []redis.Cmder{c.Incr(ctx, k)}
+		c.Incr(noCtx, k)
 	case "page":
-		return []redis.Cmder{c.Set(ctx, k, page, time.Hour)}
+		c.Set(noCtx, k, page, time.Hour)
 	case "queue":
-		return []redis.Cmder{c.RPush(ctx, k, n)}
+		c.RPush(noCtx, k, n)
+	default:
+		c.ZIncrBy(noCtx, k, 1, fmt.Sprint("player:", n%10_000))
 	}
-	return []redis.Cmder{c.ZIncrBy(ctx, k, 1, fmt.Sprint("player:", n%10_000))}
 }
 
 func (a *warmApp) change(i, n int) error {
 	k, sort := keyOf(i)
 	tx := a.g.primary.Pipeline()
-	a.write(noCtx, tx, i, n)
+	write(tx, i, n)
 	if sort == "queue" && n%2 == 0 {
 		tx.LPop(noCtx, k)
 	}
-	cmds := tx.(*redis.Pipeline).Cmds() //nolint:errcheck // it is one
+	cmds := tx.(*redis.Pipeline).Cmds()
 	call := a.m.BeginAll(cmds, "")
 	_, err := tx.Exec(noCtx)
 	a.m.DoneAll(call, "", cmds)

@@ -2,47 +2,82 @@ package mirror
 
 import (
 	"context"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// compareSome compares keys, and those that differ again until they do not, or nothing writes them.
-// count is false for keys that were not there when the others were listed.
-func (v *verifying) compareSome(ctx context.Context, db string, keys []string, count bool) error {
-	looks, err := v.look(ctx, db, keys, nil)
+// suspect is a key that differed when it was looked at.
+type suspect struct {
+	key  string
+	kind DifferenceKind
+	was  found  // on the primary, without its value
+	sum  uint64 // of that
+	busy bool   // it was something else there at the look before
+	late bool   // it is none of the keys that are compared: local alone had it
+}
+
+// compareSome looks at keys of a database for the first time; late ones do not count as compared.
+func (v *verifying) compareSome(ctx context.Context, db string, keys []string, late bool) error {
+	some, err := v.look(ctx, db, keys, nil)
 	if err != nil {
 		return err
 	}
-	wait := verifyWait
-	for i := 1; i < verifyLooks && len(looks.open) > 0; i++ {
-		if err := sleep(ctx, wait); err != nil {
+	if !late {
+		v.report.Compared += int64(len(keys))
+		v.report.Same += int64(len(keys) - len(some))
+	}
+	for i := range some {
+		some[i].late = late
+	}
+	v.suspects = append(v.suspects, some...)
+	if len(v.suspects) >= mostSuspects {
+		return v.resolve(ctx, db)
+	}
+	return nil
+}
+
+// resolve looks at the suspects of a database again, those that are being written several times, and
+// counts what does differ.
+func (v *verifying) resolve(ctx context.Context, db string) error {
+	open := v.suspects
+	v.suspects = nil
+	for range verifyLooks {
+		if len(open) == 0 {
+			return nil
+		}
+		if err := sleep(ctx, verifyWait); err != nil {
 			return err
 		}
-		wait *= 2
-		again, err := v.look(ctx, db, looks.keys(), looks)
-		if err != nil {
-			return err
+		var busy []suspect
+		for some := range slices.Chunk(open, readKeys) {
+			keys := make([]string, len(some))
+			for i := range some {
+				keys[i] = some[i].key
+			}
+			again, err := v.look(ctx, db, keys, some)
+			if err != nil {
+				return err
+			}
+			v.report.Same += listed(some) - listed(again)
+			var diffs []Difference
+			for _, s := range again {
+				if s.busy {
+					busy = append(busy, s)
+				} else {
+					diffs = append(diffs, Difference{DB: db, Key: s.key, Kind: s.kind})
+				}
+			}
+			if err := v.differ(ctx, db, diffs); err != nil {
+				return err
+			}
 		}
-		looks = again
+		open = busy
 	}
-	busy := int64(0)
-	var diffs []Difference
-	for _, l := range looks.open {
-		if l.busy {
-			busy++
-			continue
-		}
-		diffs = append(diffs, Difference{DB: db, Key: l.key, Kind: l.kind})
-	}
-	r := &v.report
-	r.Busy += busy
-	if count {
-		r.Compared += int64(len(keys))
-		r.Same += int64(len(keys) - len(looks.open))
-	}
-	return v.differ(ctx, db, diffs)
+	v.report.Busy += int64(len(open))
+	return nil
 }
 
 // differ counts differences, and repairs them.
@@ -114,27 +149,19 @@ func (v *verifying) repair(ctx context.Context, db string, diffs []Difference) e
 	return nil
 }
 
-// look is what was seen of a key that differs.
-type look struct {
-	key  string
-	kind DifferenceKind
-	was  found // on the primary
-	busy bool  // it was something else there at the look before
-}
-
-type looks struct{ open []look }
-
-func (l *looks) keys() []string {
-	keys := make([]string, len(l.open))
-	for i := range l.open {
-		keys[i] = l.open[i].key
+// listed counts the suspects that are compared.
+func listed(some []suspect) (n int64) {
+	for i := range some {
+		if !some[i].late {
+			n++
+		}
 	}
-	return keys
+	return n
 }
 
-// look compares keys once. before is the look before, of the same keys.
-func (v *verifying) look(ctx context.Context, db string, keys []string, before *looks) (*looks, error) {
-	// Local first: what it has and the primary has changed since is seen as that at the next look.
+// look compares keys, and returns those that differ. before is what was seen of them the last time.
+func (v *verifying) look(ctx context.Context, db string, keys []string, before []suspect) ([]suspect, error) {
+	// Local first: what the primary has changed since is seen as that at the next look.
 	ours, err := v.own.read(ctx, v.number(db), keys, nil)
 	if err != nil {
 		return nil, err
@@ -143,25 +170,35 @@ func (v *verifying) look(ctx context.Context, db string, keys []string, before *
 	if err != nil {
 		return nil, err
 	}
-	l := &looks{}
-	var unclear []int
 	kinds := make([]DifferenceKind, len(keys))
+	var unclear []int
 	for i := range keys {
 		if kinds[i] = difference(&theirs[i], &ours[i]); kinds[i] == OtherValue {
 			unclear = append(unclear, i)
 		}
 	}
-	if err := v.values(ctx, db, theirs, ours, kinds, unclear); err != nil {
+	if err := v.values(ctx, db, keys, kinds, unclear); err != nil {
 		return nil, err
 	}
+	var some []suspect
 	for i, kind := range kinds {
 		if kind == "" {
 			continue
 		}
-		busy := before != nil && difference(&theirs[i], &before.open[i].was) != ""
-		l.open = append(l.open, look{keys[i], kind, theirs[i], busy})
+		f := &theirs[i]
+		s := suspect{key: keys[i], kind: kind, was: found{Item: Item{Began: f.Began, Ended: f.Ended, TTL: f.TTL, Absent: f.Absent}, left: f.left}}
+		s.sum = maphash.String(v.seed, body(f.Dump))
+		for _, c := range f.Commands {
+			s.sum = 31*s.sum + maphash.String(v.seed, strings.Join(c, "\x00"))
+		}
+		if before != nil {
+			was := &before[i]
+			s.late = was.late
+			s.busy = s.sum != was.sum || f.Absent != was.was.Absent || deadlines(&s.was, &was.was) != ""
+		}
+		some = append(some, s)
 	}
-	return l, nil
+	return some, nil
 }
 
 func (v *verifying) number(db string) string { return strconv.Itoa(v.c.number(db)) }
@@ -201,13 +238,13 @@ func body(dump string) string { return dump[:max(len(dump)-10, 0)] }
 
 // values compares the values of keys whose payloads differ: a small hash is written in the order in which
 // its fields came, and another version writes another way.
-func (v *verifying) values(ctx context.Context, db string, theirs, ours []found, kinds []DifferenceKind, which []int) error {
+func (v *verifying) values(ctx context.Context, db string, all []string, kinds []DifferenceKind, which []int) error {
 	if len(which) == 0 {
 		return nil
 	}
 	keys := make([]string, len(which))
 	for n, i := range which {
-		keys[n] = theirs[i].Key
+		keys[n] = all[i]
 	}
 	own, err := v.own.parts(ctx, v.number(db), keys)
 	if err != nil {

@@ -36,6 +36,7 @@ func (r *copyRig) unsure(want ...string) {
 
 // databaseTwo returns a client of the second database of a server.
 func databaseTwo(t *testing.T, rdb *redis.Client) *redis.Client {
+	t.Helper()
 	opts := *rdb.Options()
 	opts.DB = 2
 	c := redis.NewClient(&opts)
@@ -147,7 +148,7 @@ func TestSyncMeetsALimit(t *testing.T) {
 	rdb := redis.NewClient(primary.Options())
 	t.Cleanup(func() { _ = rdb.Close() })
 	r.copier.Primary = rdb
-	primary.Quota(5000)
+	primary.Quota(8000)
 	r.target.noDumps = true // miniredis has its own
 	report, err := r.copier.Sync(r.ctx, mirror.SyncOptions{})
 	if !errors.Is(err, mirror.ErrRefused) || !strings.Contains(err.Error(), "limit exceeded") || report.Copied == 0 {

@@ -71,7 +71,7 @@ func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- 
 		next uint64
 	}
 	var queue []listed
-	size := readKeys
+	size := readKeys / 10 // until it is known how large they are, and that local takes their payloads
 	for ended := false; !ended || len(queue) > 0; {
 		var b readBatch
 		var keys []string
@@ -107,9 +107,9 @@ func (s *syncing) list(ctx context.Context, db string, cursor uint64, to chan<- 
 func fitting(size int, all []found) int {
 	bytes := 0
 	for i := range all {
-		bytes += len(all[i].Dump)
+		bytes += all[i].size()
 	}
-	if bytes == 0 || len(all) == 0 {
+	if len(all) == 0 {
 		return size
 	}
 	return min(max(readBytes/max(bytes/len(all), 1), 1), 2*size, readKeys)

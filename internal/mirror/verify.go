@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"hash/maphash"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -58,16 +59,18 @@ func (r *VerifyReport) Left() int64 { return r.Missing + r.Extra + r.Different -
 // How a key that differs is looked at again: local may just not have what was written a moment ago.
 const (
 	verifyLooks = 4
-	verifyWait  = 150 * time.Millisecond // doubled each time
+	verifyWait  = 500 * time.Millisecond
 	// verifySlack is how far apart two deadlines may be.
 	verifySlack = time.Second
+	// mostSuspects is how many keys wait for that together.
+	mostSuspects = 20_000
 )
 
 // Verify compares local with the primary: type, value and expiry of each key, and what only local has.
 // Whatever its error, what is reported was compared: ErrRefused, ErrBudget, that of ctx, or of one of the
 // servers; with Repair also ErrFenced.
 func (c *Copier) Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error) {
-	v := &verifying{c: c, o: o, r: newReader(c.Primary, c.Refused), own: newReader(c.Local, nil), pace: pacer{rate: o.Rate}}
+	v := &verifying{c: c, o: o, r: newReader(c.Primary, c.Refused), own: newReader(c.Local, nil), seed: maphash.MakeSeed(), pace: pacer{rate: o.Rate}}
 	v.r.budget = o.Budget
 	defer v.r.close()
 	defer v.own.close()
@@ -84,6 +87,9 @@ type verifying struct {
 	own    *reader // of local
 	pace   pacer
 	report VerifyReport
+
+	seed     maphash.Seed
+	suspects []suspect // of the database that is being compared
 }
 
 func (v *verifying) run(ctx context.Context) error {
@@ -108,6 +114,9 @@ func (v *verifying) run(ctx context.Context) error {
 			err = v.sample(ctx, db.name, n)
 		} else {
 			err = v.everything(ctx, db.name)
+		}
+		if err == nil {
+			err = v.resolve(ctx, db.name)
 		}
 		if err != nil {
 			return err
@@ -137,7 +146,7 @@ func (v *verifying) everything(ctx context.Context, db string) error {
 	local := v.c.localIn(db)
 	defer local.Close()
 	return v.c.extras(ctx, v.r, local, db, "", func(keys []string, _, _ time.Time) error {
-		return v.compareSome(ctx, db, keys, false)
+		return v.compareSome(ctx, db, keys, true)
 	})
 }
 
@@ -157,7 +166,7 @@ func (v *verifying) sample(ctx context.Context, db string, n int) error {
 		return err
 	}
 	return v.c.absent(ctx, v.r, db, ours, func(keys []string, _, _ time.Time) error {
-		return v.compareSome(ctx, db, keys, false)
+		return v.compareSome(ctx, db, keys, true)
 	})
 }
 
@@ -191,7 +200,7 @@ func (v *verifying) compare(ctx context.Context, db string, keys []string) error
 		if err := v.pace.wait(ctx, n); err != nil {
 			return err
 		}
-		if err := v.compareSome(ctx, db, keys[:n], true); err != nil {
+		if err := v.compareSome(ctx, db, keys[:n], false); err != nil {
 			return err
 		}
 		keys = keys[n:]

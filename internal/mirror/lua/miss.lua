@@ -3,15 +3,16 @@
 -- it lies in, the key, and its name in the set.
 if redis.call('HEXISTS', KEYS[2], 'complete') == 0 then return 0 end
 local missed = {}
-local at = ''
+local at, there = '', false -- local may have fewer databases than the primary
 for i = 3, #ARGV, 3 do
   if ARGV[i] ~= at then
     at = ARGV[i]
-    redis.call('SELECT', at)
+    local r = redis.pcall('SELECT', at)
+    there = type(r) ~= 'table' or not r.err
   end
-  if redis.call('EXISTS', ARGV[i + 1]) == 0 then missed[#missed + 1] = ARGV[i + 2] end
+  if not there or redis.pcall('EXISTS', ARGV[i + 1]) == 0 then missed[#missed + 1] = ARGV[i + 2] end
 end
-redis.call('SELECT', ARGV[1])
+redis.pcall('SELECT', ARGV[1])
 for i = 1, #missed do redis.call('SADD', KEYS[1], missed[i]) end
 if redis.call('SCARD', KEYS[1]) > tonumber(ARGV[2]) then
   -- Too many to remember: that a key is absent will say nothing.
