@@ -15,6 +15,9 @@ import (
 // that local will not know.
 const flushTime = 100 * time.Millisecond
 
+// closeTime bounds the same at Shutdown, whose context may have no end, while local may be gone.
+const closeTime = 2 * time.Second
+
 // newMirror makes the mirror of a share. Its goroutines do not hold the hook: one that nobody uses any
 // more is collected, and then its mirror ends.
 func (h *Hook) newMirror(s *share) *mirror.Mirror {
@@ -146,6 +149,8 @@ func (s *share) endMirror(ctx context.Context) {
 		s.hydrator.Close()
 	}
 	if s.mirror != nil {
+		ctx, cancel := context.WithTimeout(ctx, closeTime)
+		defer cancel()
 		_ = s.mirror.Close(ctx)
 	}
 }

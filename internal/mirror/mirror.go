@@ -112,7 +112,12 @@ func (m *Mirror) Start() {
 // Close delivers what is queued, as far as ctx allows, and leaves. What could not be delivered stays
 // claimed: another process deletes those keys. Calls that end later are not mirrored.
 func (m *Mirror) Close(ctx context.Context) error {
-	m.begin.Do(func() {}) // nothing to end
+	started := true
+	m.begin.Do(func() { started = false })
+	if !started {
+		m.end()
+		return nil // nothing was taken to local, and nothing will be
+	}
 	err := m.Flush(ctx)
 	m.end()
 	done := make(chan struct{})
