@@ -28,7 +28,7 @@ func (h *Hook) newMirror(s *share) *mirror.Mirror {
 	w := weak.Make(h)
 	logger, name := h.cfg.logger, h.cfg.name
 	m := mirror.New(mirror.Config{
-		RDB: s.store.Client(), Name: name, Database: s.store.Database(), Home: s.home, Process: s.self.ID,
+		RDB: s.back, Name: name, Database: s.store.Database(), Home: s.home, Process: s.self.ID,
 		Bytes: c.Bytes, Ops: c.Writes, Filter: c.Filter,
 		Fence: func() string {
 			if h := w.Value(); h != nil {
@@ -119,7 +119,7 @@ func (h *Hook) newHydrator(s *share) *mirror.Hydrator {
 func (s *share) copier(primary *redis.Client) *mirror.Copier {
 	w := weak.Make(s.h)
 	return &mirror.Copier{
-		Primary: primary, Local: s.store.Client(), Mirror: s.mirror, Name: s.h.cfg.name,
+		Primary: primary, Local: s.back, Mirror: s.mirror, Name: s.h.cfg.name,
 		Database: s.store.Database(), Home: s.home, Filter: s.h.cfg.mirror.Filter,
 		Refused: func(err error) bool {
 			h := w.Value()

@@ -39,6 +39,7 @@ type share struct {
 	fit     atomic.Pointer[fitness]
 	replies reread.Reader
 
+	back     *redis.Client    // of local, for the mirror
 	mirror   *mirror.Mirror   // nil: off
 	hydrator *mirror.Hydrator // nil: off
 	peeking  atomic.Bool      // lookSoon is at it
@@ -82,6 +83,8 @@ func (h *Hook) newShare(local redis.UniversalClient) *share {
 		self:    journal.Process{ID: rand.Text()[:12], Host: host, PID: os.Getpid(), Started: time.Now().UnixMilli()},
 		looking: make(chan struct{}, 1), coming: make(chan struct{}, 1),
 	}
+	own := opts // likewise
+	s.back = redis.NewClient(&own)
 	s.mirror = h.newMirror(s)
 	s.hydrator = h.newHydrator(s)
 	return s
