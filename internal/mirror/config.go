@@ -6,7 +6,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Config says what a mirror works on. RDB, Name, Process and Fence must be there.
+// Config says what a mirror works on. RDB, Name, Process and Fence must be there. The goroutines of a
+// mirror hold the functions until Close: they must not hold what should be collected before it.
 type Config struct {
 	// RDB is a client of local whose connections are in the journal's database.
 	RDB *redis.Client

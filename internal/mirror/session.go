@@ -81,9 +81,13 @@ func (f *flusher) register(ctx context.Context) error {
 	if f.id = textOf(r, 0); f.id == "" {
 		return errors.New("local gives no number to this process")
 	}
+	f.learn(sent, got, r, 1)
+	if f.m.clock.Load() == nil {
+		f.id = ""
+		return errors.New("local does not tell the time")
+	}
 	f.seq, f.acked = 0, 0
 	f.m.self.Store(&identity{f.id})
-	f.learn(sent, got, r, 1)
 	if numberOf(r, 3) == 1 {
 		f.m.empty.Store(true)
 	}
