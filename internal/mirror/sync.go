@@ -141,7 +141,7 @@ func (s *syncing) tell() {
 
 // costOf is about how many commands so many keys cost: two for each, and those that list them and look
 // for what only local has.
-func costOf(keys int64) int64 { return 2*keys + keys/readKeys + keys/existsKeys }
+func costOf(keys int64) int64 { return 2*keys + keys/scanCount + keys/existsKeys }
 
 // take settles a batch, and notes how far that is.
 func (s *syncing) take(ctx context.Context, l *loading) error {
