@@ -22,7 +22,7 @@ var (
 
 // How much is read at once.
 const (
-	readKeys  = 500
+	readKeys  = 1000
 	readBytes = 8 << 20
 	scanCount = 1000
 )

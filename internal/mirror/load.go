@@ -131,12 +131,17 @@ func (it *Item) append(args []any, home string, at int64) []any {
 	if it.TTL > 0 {
 		deadline = at + it.TTL.Milliseconds()
 	}
-	args = append(args, db, it.Key, deadline)
+	// By pointers: a string in an interface is an allocation.
+	if db == "" {
+		args = append(args, "", &it.Key, deadline)
+	} else {
+		args = append(args, db, &it.Key, deadline)
+	}
 	switch {
 	case it.Absent:
 		return append(args, "A")
 	case it.Dump != "":
-		return append(args, "R", it.Dump)
+		return append(args, "R", &it.Dump)
 	}
 	args = append(args, len(it.Commands))
 	for _, c := range it.Commands {

@@ -33,10 +33,10 @@ type assembly struct {
 func (r *reader) parts(ctx context.Context, db string, keys []string) ([]found, error) {
 	rdb := r.in(db)
 	all := make([]found, len(keys))
-	kinds, expiries := make([]*redis.StatusCmd, len(keys)), make([]*redis.Cmd, len(keys))
+	kinds, expiries := make([]*redis.StatusCmd, len(keys)), make([]*redis.DurationCmd, len(keys))
 	pipe := rdb.Pipeline()
 	for i, key := range keys {
-		kinds[i], expiries[i] = pipe.Type(ctx, key), pipe.Do(ctx, "pttl", key)
+		kinds[i], expiries[i] = pipe.Type(ctx, key), pipe.PTTL(ctx, key)
 	}
 	began := time.Now()
 	if err := r.exec(ctx, pipe); err != nil {

@@ -144,11 +144,11 @@ func (r *reader) read(ctx context.Context, db string, keys []string, step *scanS
 		scanned = pipe.Scan(ctx, step.cursor, step.match, step.count)
 	}
 	byType := r.byType.Load()
-	dumps, expiries := make([]*redis.StringCmd, 0, len(keys)), make([]*redis.Cmd, 0, len(keys))
+	dumps, expiries := make([]*redis.StringCmd, 0, len(keys)), make([]*redis.DurationCmd, 0, len(keys))
 	if !byType {
 		for _, key := range keys {
 			dumps = append(dumps, pipe.Dump(ctx, key))
-			expiries = append(expiries, pipe.Do(ctx, "pttl", key))
+			expiries = append(expiries, pipe.PTTL(ctx, key))
 		}
 	}
 	began := time.Now()
@@ -192,14 +192,14 @@ func (r *reader) read(ctx context.Context, db string, keys []string, step *scanS
 }
 
 // expires takes the reply of PTTL over.
-func (f *found) expires(cmd *redis.Cmd) {
-	switch ms, err := cmd.Int64(); {
+func (f *found) expires(cmd *redis.DurationCmd) {
+	switch d, err := cmd.Result(); {
 	case err != nil:
 		f.left = leftUnknown
-	case ms == -2:
+	case d == -2: // as go-redis has the replies that are no times
 		f.Dump, f.Absent = "", true
-	case ms >= 0:
-		f.TTL = max(time.Duration(ms)*time.Millisecond, time.Millisecond)
+	case d >= 0:
+		f.TTL = max(d, time.Millisecond)
 	}
 }
 
