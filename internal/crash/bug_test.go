@@ -12,7 +12,7 @@ import (
 func outage(faults ...event) []event {
 	plan := []event{{at: 300 * time.Millisecond, fault: quotaAll, who: everybody, last: 800 * time.Millisecond}}
 	for _, e := range faults {
-		e.at, e.who, e.last = 300*time.Millisecond, everybody, longest
+		e.at, e.who, e.last = 300*time.Millisecond, everybody, patience // at most: each ends with its step
 		plan = append(plan, e)
 	}
 	return plan
@@ -33,7 +33,7 @@ var planned = map[string]struct {
 
 func plannedRun(plan []event, bug string) settings {
 	return settings{
-		span: 2 * time.Second, settle: 20 * time.Second, processes: 4, callers: 4, pause: 30 * time.Millisecond, bug: bug, plan: plan,
+		span: 2 * time.Second, settle: time.Minute, processes: 4, callers: 4, pause: 30 * time.Millisecond, bug: bug, plan: plan,
 	}
 }
 

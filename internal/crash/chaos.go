@@ -167,12 +167,13 @@ func schedule(seed uint64, span time.Duration, processes int, only []fault) []ev
 }
 
 // slack is how long a time left that was read on local may have stood still before it counted on the
-// primary: with the process that had read it, and with the primary.
-func slack(all []event) time.Duration {
-	var process, primary time.Duration
+// primary: with the process that had read it, and with the primary. stood is how long one did that was
+// stopped until something had happened.
+func slack(all []event, stood time.Duration) time.Duration {
+	process, primary := stood, time.Duration(0)
 	for _, e := range all {
 		switch e.fault {
-		case stopWorker, sleepOver, drainHold, drainStop, drainPause, drainPass:
+		case stopWorker, drainHold, drainStop, drainPause:
 			process = max(process, e.last)
 		case stopPrimary:
 			primary = max(primary, e.last)

@@ -53,7 +53,7 @@ func (t *trial) finish(ctx context.Context) (*outcome, error) {
 	if final.Letters, err = check.ReadLetters(ctx, record, recordName); err != nil {
 		return nil, err
 	}
-	final.Slack = slack(t.faults).Milliseconds()
+	final.Slack = slack(t.faults, t.stood).Milliseconds()
 	var ops []*history.Op
 	for _, path := range t.logs {
 		more, err := history.Read(path)

@@ -52,7 +52,8 @@ type trial struct {
 	logs  []string
 	errs  []error
 	notes []string
-	traps []*trap // that wait for a drain
+	traps []*trap       // that wait for a drain
+	stood time.Duration // the longest time for which a process was stopped until something had happened
 }
 
 // seat is the place of one process: it is killed and another takes it, the proxy stays.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -121,11 +122,11 @@ func (t *trial) strikeDrain(e event, s *seat) (fate quota.Fate, then func()) {
 		return quota.Sever, nil
 	case drainEvict:
 		// EXEC has run, and its drainer does not know yet: the batch is in doubt.
-		return quota.Lose, func() { t.failed(t.evict()) }
+		return quota.Lose, t.evict
 	case drainPass:
-		p.signal(syscall.SIGSTOP)
+		wake := t.stop(p)
 		t.overtake(e, s)
-		return quota.Pass, func() { p.signal(syscall.SIGCONT) }
+		return quota.Pass, wake
 	default:
 	}
 	return quota.Pass, nil
@@ -138,14 +139,20 @@ func (t *trial) overtake(e event, stopped *seat) {
 	defer rdb.Close()
 	before := positionOf(rdb)
 	moved := func() bool { return positionOf(rdb) != before }
+	busy := make([]atomic.Bool, len(t.seats))
 	for deadline := time.Now().Add(e.last); time.Now().Before(deadline); {
 		for i, s := range t.seats {
 			if s == stopped {
 				continue
 			}
 			// One after the other: several drains at once keep each other from getting on.
-			t.ends.Go(func() { _, _ = s.process().drain(e.last) })
-			if until(drainTime, moved) {
+			if busy[i].CompareAndSwap(false, true) {
+				t.ends.Go(func() {
+					defer busy[i].Store(false)
+					_, _ = s.process().drain(e.last)
+				})
+			}
+			if until(time.Second, moved) { // or it is stopped, or refused
 				t.note("  process %d overtakes it", i)
 				return
 			}
@@ -175,10 +182,22 @@ func (t *trial) sleep(e event) {
 		return
 	}
 	t.note("  process of worker %d sleeps", p.w.id)
-	p.signal(syscall.SIGSTOP)
+	wake := t.stop(p)
 	back := until(e.last, func() bool { return serving() == "primary" })
 	t.note("  worker %d wakes; the primary serves: %v", p.w.id, back)
-	p.signal(syscall.SIGCONT)
+	wake()
+}
+
+// stop stops a process until wake is called.
+func (t *trial) stop(p *process) (wake func()) {
+	began := time.Now()
+	p.signal(syscall.SIGSTOP)
+	return func() {
+		p.signal(syscall.SIGCONT)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.stood = max(t.stood, time.Since(began))
+	}
 }
 
 // sleeper returns a process that writes on local, and that nobody waits for: the one that probes for all
@@ -204,15 +223,18 @@ func (t *trial) sleeper(record *redis.Client, serving string) *process {
 	return nil
 }
 
-// evict deletes the position on the primary, as a server does that is short of memory.
-func (t *trial) evict() error {
+// evict deletes the position on the primary, as a server does that is short of memory. One that has been
+// killed meanwhile keeps it.
+func (t *trial) evict() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	rdb := redis.NewClient(t.primary.Options())
 	defer rdb.Close()
 	keys, err := rdb.Keys(ctx, positionPattern).Result()
-	if err != nil || len(keys) == 0 {
-		return err
+	if err == nil && len(keys) > 0 {
+		err = rdb.Del(ctx, keys...).Err()
 	}
-	return rdb.Del(ctx, keys...).Err()
+	if err != nil {
+		t.note("  the position stays: %v", err)
+	}
 }

@@ -151,7 +151,7 @@ type drained struct {
 }
 
 // drainTime bounds a drain: where writers are quicker, it has no end.
-const drainTime = time.Second
+const drainTime = 3 * time.Second
 
 // drainNow delivers the journal as an operator has it done, without the lease of a return.
 func drainNow(h *fallback.Hook) drained {
