@@ -53,7 +53,7 @@ type trial struct {
 	errs  []error
 	notes []string
 	traps []*trap       // that wait for a drain
-	stood time.Duration // the longest time for which a process was stopped until something had happened
+	stood time.Duration // the longest time for which a process was stopped that might deliver then
 }
 
 // seat is the place of one process: it is killed and another takes it, the proxy stays.

@@ -126,7 +126,7 @@ func (t *trial) strikeDrain(e event, s *seat) (fate quota.Fate, then func()) {
 	case drainPass:
 		wake := t.stop(p)
 		t.overtake(e, s)
-		return quota.Pass, wake
+		return quota.Pass, func() { wake(true) }
 	default:
 	}
 	return quota.Pass, nil
@@ -183,20 +183,24 @@ func (t *trial) sleep(e event) {
 	}
 	t.note("  process of worker %d sleeps", p.w.id)
 	wake := t.stop(p)
-	back := until(e.last, func() bool { return serving() == "primary" })
+	// The quota of all comes back at the end of the time for faults, if not before: that is waited for.
+	back := until(patience, func() bool { return serving() == "primary" })
 	t.note("  worker %d wakes; the primary serves: %v", p.w.id, back)
-	wake()
+	wake(!back)
 }
 
-// stop stops a process until wake is called.
-func (t *trial) stop(p *process) (wake func()) {
+// stop stops a process until wake is called, which says whether it may still deliver what it had read
+// before. One that has slept through a return may not: the position is another.
+func (t *trial) stop(p *process) (wake func(delivers bool)) {
 	began := time.Now()
 	p.signal(syscall.SIGSTOP)
-	return func() {
+	return func(delivers bool) {
 		p.signal(syscall.SIGCONT)
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.stood = max(t.stood, time.Since(began))
+		if delivers {
+			t.stood = max(t.stood, time.Since(began))
+		}
 	}
 }
 
