@@ -199,13 +199,15 @@ func (w *work) mend(ctx context.Context, pos position, finger string) (bool, err
 const buryAtOnce = 500
 
 // bury makes dead letters of the entries after the floor, up to an id: they may have been delivered, and
-// nobody can know.
+// nobody can know. If they were, their keys may have been given more time than they have, so that is made
+// good; and if not, a key then expires as it does on local.
 func (w *work) bury(ctx context.Context, upto ID) error {
 	for w.record.Floor.Compare(upto) < 0 {
 		if err := w.read.start(ctx, w.record, w.record.Floor); err != nil {
 			return err
 		}
 		dead := letters{at: time.UnixMilli(w.now)}
+		due := dueAfterwards{home: w.drain.home(), at: map[place]int64{}}
 		last, n := upto, 0
 		for ; ; n++ {
 			e, err := w.read.next(ctx, n)
@@ -220,6 +222,7 @@ func (w *work) bury(ctx context.Context, upto ID) error {
 				break
 			}
 			last = e.ID
+			due.note(e)
 			for i, args := range e.Commands {
 				l := Letter{
 					Kind: LetterDoubt, Entry: e.ID, Index: i, DB: e.DB, Args: args, Doubt: true, Folded: 1,
@@ -233,6 +236,8 @@ func (w *work) bury(ctx context.Context, upto ID) error {
 				dead.add(l)
 			}
 		}
+		dead.deadlines = due.changes()
+		w.before.known = nil // read again with the next batch
 		if err := w.settleRead(ctx, w.record, last, &dead); err != nil {
 			return err
 		}

@@ -33,6 +33,12 @@ func (x *steps) drainer(i int) {
 		}
 	case settle:
 		x.settle(i, refused)
+	case ask:
+		if !refused {
+			x.ask(i)
+		}
+	case told:
+		x.told(i)
 	case begin, claim:
 		if !refused {
 			x.position(i)
@@ -45,15 +51,16 @@ func (x *steps) drainer(i int) {
 	case shut:
 		t := *s
 		if s.serving == local && s.epoch == d.epoch && s.shuts < c.Shuts {
-			t.serving, t.epoch, t.shuts = closing, t.epoch+1, t.shuts+1
+			t.change(closing)
+			t.shuts++
 		}
 		t.resume(c, i)
 		t.d[i] = drainer{}
 		x.step(t, "d%d shuts, comparing with %d: epoch %d, serving %d", i, d.epoch, t.epoch, t.serving)
 	case finish:
 		t := *s
-		if s.serving == closing && s.epoch == d.epoch || c.NoFinishCAS && s.serving != primary {
-			t.serving, t.epoch = primary, t.epoch+1
+		if s.serving == closing && s.epoch == d.epoch && s.settled() || c.NoFinishCAS && s.serving != primary {
+			t.change(primary)
 		}
 		t.resume(c, i)
 		t.d[i] = drainer{}
@@ -94,6 +101,11 @@ func (x *steps) take(i int) {
 			x.step(t, "d%d no position, nothing in doubt: will set it", i)
 			return
 		}
+	}
+	if from > t.floor && !c.NoConfirm {
+		t.d[i].pc, t.d[i].from, t.d[i].epoch = ask, t.floor, t.epoch
+		x.step(t, "d%d position %d, floor %d: will find out what failed", i, from, t.floor)
+		return
 	}
 	next := t.first
 	for next < t.entries && t.id[next] <= from {
@@ -172,7 +184,7 @@ func (x *steps) exec(i int) {
 		return
 	}
 	t := *s
-	x.deliver(i, &t)
+	t.d[i].failed = x.deliver(i, &t)
 	if !c.PositionLast {
 		t.position = d.at
 		t.touch(i)
@@ -184,10 +196,14 @@ func (x *steps) exec(i int) {
 	x.step(t, "d%d EXEC applies entries up to %d", i, d.at)
 }
 
-// deliver runs the batch on the primary.
-func (x *steps) deliver(i int, t *State) {
+// deliver runs the batch on the primary, and returns what fails of it.
+func (x *steps) deliver(i int, t *State) (failed uint8) {
 	d := x.s.d[i]
 	for b := d.from; b < d.to; b++ {
+		if x.c.fails(t.entry[b]) {
+			failed |= 1 << t.entry[b]
+			continue
+		}
 		if !x.c.Names || t.names>>b&1 == 0 || d.copied == absent {
 			t.runOnPrimary(t.entry[b])
 			continue
@@ -197,14 +213,54 @@ func (x *steps) deliver(i int, t *State) {
 			t.runOnPrimary(w)
 		}
 		if !x.c.EarlyCopy {
-			return
+			return failed
 		}
 	}
+	return failed
+}
+
+// ask reads what somebody has delivered and not settled, and asks the primary what of it has failed: that
+// can be told from what is there. Where the record has changed since, so have the names of the streams, and
+// the reader may have found nothing.
+func (x *steps) ask(i int) {
+	s := &x.s
+	d := s.d[i]
+	t := *s
+	t.d[i].pc = told
+	for b := t.first; b < t.entries; b++ {
+		if w := t.entry[b]; t.id[b] > d.from && t.id[b] <= d.at && x.c.fails(w) {
+			t.d[i].failed |= 1 << w
+		}
+	}
+	if s.epoch != d.epoch && t.d[i].failed != 0 {
+		u := t
+		u.d[i].failed = 0
+		x.step(u, "d%d misses the entries up to %d, whose stream was renamed", i, d.at)
+	}
+	x.step(t, "d%d finds out what failed up to %d: %03b", i, d.at, t.d[i].failed)
+}
+
+// told settles it, if neither the record nor the floor has changed since. The position is still watched.
+func (x *steps) told(i int) {
+	s := &x.s
+	d := s.d[i]
+	if s.epoch != d.epoch && !x.c.LooseConfirm || s.floor != d.from {
+		x.stops(i, "begins again: the record has changed")
+		return
+	}
+	t := *s
+	t.letters |= d.failed
+	if t.floor = max(t.floor, d.at); t.doubt <= t.floor {
+		t.doubt = 0
+	}
+	t.d[i] = drainer{pc: read, at: d.at, dirty: d.dirty}
+	x.step(t, "d%d settles what another has delivered: floor %d", i, t.floor)
 }
 
 func (x *steps) settle(i int, refused bool) {
 	t := x.s
 	at := t.d[i].at
+	t.letters |= t.d[i].failed
 	if x.c.PositionLast && !refused {
 		t.position = at
 		t.touch(i)

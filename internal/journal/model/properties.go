@@ -39,7 +39,7 @@ func (s *State) violations(c *Config, quiet bool, out func(string)) {
 	if s.acked&^there&^s.letters != 0 {
 		out("S1 acknowledged, and lost")
 	}
-	if s.acked&s.letters != 0 {
+	if s.acked&s.letters&^c.Fails != 0 { // what the primary does not take belongs there
 		out("S1d acknowledged, and only a dead letter")
 	}
 	if here&^there&^s.letters != 0 {
