@@ -2,9 +2,6 @@ package journal
 
 import (
 	"context"
-	"errors"
-	"strconv"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -140,69 +137,6 @@ func (r *reader) fetch(ctx context.Context) *chunk {
 		}
 	}()
 	return c
-}
-
-var errReply = errors.New("redis fallback: a reply of local cannot be read")
-
-// parseRange reads the reply of XRANGE from its bytes. All text is in one string: the general way makes
-// several objects of every argument.
-func parseRange(raw string) ([]Entry, error) {
-	p := replyParser{raw}
-	if strings.HasPrefix(raw, "-") {
-		return nil, replyError(strings.TrimSuffix(raw[1:], "\r\n"))
-	}
-	n, ok := p.count('*')
-	if !ok {
-		return nil, errReply
-	}
-	entries := make([]Entry, 0, n)
-	var slab []string // the fields of many entries
-	for range n {
-		two, ok1 := p.count('*')
-		id, ok2 := p.text()
-		m, ok3 := p.count('*')
-		if !ok1 || !ok2 || !ok3 || two != 2 {
-			return nil, errReply
-		}
-		if len(slab) < m {
-			slab = make([]string, max(m, 512))
-		}
-		fields := slab[:m:m]
-		slab = slab[m:]
-		for i := range fields {
-			if fields[i], ok = p.text(); !ok {
-				return nil, errReply
-			}
-		}
-		e, err := ParseEntry(id, fields)
-		if err != nil {
-			e.bad, e.Commands, e.Deadlines = err, [][]string{fields}, nil
-		}
-		entries = append(entries, e)
-	}
-	return entries, nil
-}
-
-type replyParser struct{ rest string }
-
-func (p *replyParser) count(kind byte) (int, bool) {
-	line, rest, ok := strings.Cut(p.rest, "\r\n")
-	if !ok || line == "" || line[0] != kind {
-		return 0, false
-	}
-	n, err := strconv.Atoi(line[1:])
-	p.rest = rest
-	return n, err == nil && n >= 0 && n <= len(rest) // nothing has fewer bytes than items
-}
-
-func (p *replyParser) text() (string, bool) {
-	n, ok := p.count('$')
-	if !ok || n > len(p.rest)-2 {
-		return "", false
-	}
-	s := p.rest[:n]
-	p.rest = p.rest[n+2:]
-	return s, true
 }
 
 // drop forgets entries that were delivered, up to an id.
