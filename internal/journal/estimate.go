@@ -27,10 +27,11 @@ func (d *Drain) Estimate(ctx context.Context) (Estimate, error) {
 	}
 	began := uint64(w.now)
 	for {
-		f, n, err := w.fold(ctx)
+		p, err := w.parcel(ctx)
 		if err != nil {
 			return sum, err
 		}
+		f, n := p.f, p.n
 		if f.entries == 0 {
 			break
 		}
