@@ -138,6 +138,6 @@ func (w *work) discard() {
 	a.stop()
 	<-a.done
 	w.next = nil
-	w.read = reader{store: w.drain.Store, count: w.read.count}
+	w.read.reset()
 	w.before.known = nil
 }

@@ -2,8 +2,7 @@ package journal
 
 import (
 	"context"
-
-	"github.com/redis/go-redis/v9"
+	"strconv"
 )
 
 // How much is read at once, so that local is not held up and memory stays bounded.
@@ -24,7 +23,8 @@ type reader struct {
 	cursor  ID       // and it has been read up to here
 	entries []Entry
 	count   int
-	ahead   *chunk // is being read
+	socket  *socket
+	ahead   *chunk // is being read, over the socket
 	full    bool   // the last chunk was: there may be more
 }
 
@@ -38,7 +38,8 @@ func (r *reader) start(ctx context.Context, rec *Record, after ID) error {
 		r.entries, r.from = r.entries[n:], after
 		return nil
 	}
-	r.id, r.epoch, r.from, r.cursor, r.entries, r.ahead, r.full = rec.ID, rec.Epoch, after, after, nil, nil, false
+	r.abandon()
+	r.id, r.epoch, r.from, r.cursor, r.entries, r.full = rec.ID, rec.Epoch, after, after, nil, false
 	r.streams = nil
 	if r.count == 0 {
 		r.count = firstChunk
@@ -107,6 +108,7 @@ func (r *reader) more(ctx context.Context) (bool, error) {
 type chunk struct {
 	stream  string
 	count   int
+	stop    context.CancelFunc
 	done    chan struct{}
 	entries []Entry
 	bytes   int
@@ -121,22 +123,62 @@ func (r *reader) prefetch(ctx context.Context, n int) {
 	}
 }
 
-// fetch begins to read the chunk after the cursor.
+// fetch begins to read the chunk after the cursor. Until that is done the socket is its own.
 func (r *reader) fetch(ctx context.Context) *chunk {
-	c := &chunk{stream: r.streams[0], count: r.count, done: make(chan struct{})}
-	cmd := redis.NewRawCmd(ctx, "xrange", c.stream, "("+r.cursor.String(), "+", "count", c.count)
-	rdb := r.store.rdb
+	ctx, stop := context.WithCancel(ctx)
+	c := &chunk{stream: r.streams[0], count: r.count, stop: stop, done: make(chan struct{})}
+	after := "(" + r.cursor.String()
 	go func() {
 		defer close(c.done)
-		if c.err = rdb.Process(ctx, cmd); c.err == nil {
-			c.bytes = len(cmd.Val())
-			c.entries, c.err = parseRange(string(cmd.Val()))
+		defer stop()
+		var raw string
+		if raw, c.err = r.call(ctx, "xrange", c.stream, after, "+", "count", strconv.Itoa(c.count)); c.err == nil {
+			c.bytes = len(raw)
+			c.entries, c.err = parseRange(raw)
 		}
 		if Mutate.Swap {
 			swap(c.entries)
 		}
 	}()
 	return c
+}
+
+func (r *reader) call(ctx context.Context, args ...string) (raw string, err error) {
+	if r.socket == nil {
+		if r.socket, err = openSocket(ctx, r.store.rdb); err != nil {
+			return "", err
+		}
+	}
+	raw, err = r.socket.call(ctx, args...)
+	if err != nil || ctx.Err() != nil { // what ends a context may end the next call
+		r.socket.close()
+		r.socket = nil
+	}
+	return raw, err
+}
+
+// abandon ends what is being read ahead.
+func (r *reader) abandon() {
+	if r.ahead != nil {
+		r.ahead.stop()
+		<-r.ahead.done
+		r.ahead = nil
+	}
+}
+
+// close ends the reading. It may begin again.
+func (r *reader) close() {
+	r.abandon()
+	if r.socket != nil {
+		r.socket.close()
+		r.socket = nil
+	}
+}
+
+// reset forgets what was read.
+func (r *reader) reset() {
+	r.abandon()
+	*r = reader{store: r.store, count: r.count, socket: r.socket}
 }
 
 // drop forgets entries that were delivered, up to an id.

@@ -58,6 +58,7 @@ func badOf(c *command) badKey {
 
 func (w *work) end() {
 	w.discard()
+	w.read.close()
 	if w.link != nil {
 		w.spent += w.link.spent
 		w.link.close()
@@ -103,7 +104,7 @@ func (w *work) careful(ctx context.Context, do func() (bool, error)) (more bool,
 		w.end()
 		w.lost++
 	}
-	w.read = reader{store: w.drain.Store, count: w.read.count}
+	w.read.reset()
 	w.before.known = nil // it may know of what was not delivered
 	w.ends = nil
 	return true, nil
