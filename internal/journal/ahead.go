@@ -15,6 +15,7 @@ type parcel struct {
 	n        Progress // what they count for
 	full     bool     // it ends before the journal does
 	commands []command
+	marked   bool // as being delivered
 }
 
 // ahead is a parcel that is folded while the one before it is under way. It stands on that one's being
@@ -121,6 +122,16 @@ func (w *work) take(ctx context.Context, pos position) (parcel, error) {
 	}
 	w.next, w.full = nil, a.full
 	return a.parcel, a.err
+}
+
+// folded reports whether there is something to be marked.
+func (a *ahead) folded() bool {
+	select {
+	case <-a.done:
+		return a.err == nil && a.f.entries > 0
+	default:
+		return false
+	}
 }
 
 // stands reports whether what was folded ahead is what follows the position.

@@ -52,9 +52,10 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 	if Mutate.NoDoubt {
 		doubt = ID{}
 	}
-	read := w.record
-	if err := w.mark(ctx, read, doubt); err != nil {
-		return false, err
+	if !p.marked {
+		if err := w.mark(ctx, w.record, doubt); err != nil {
+			return false, err
+		}
 	}
 	if w.now-f.now > leastGrace && w.refolded < mostRefolds {
 		// It was asleep, and what had not expired then may have: begin again by the time that it is now.
@@ -82,7 +83,7 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 		refusal = cmp.Or(refusal, w.link.judge("position", t.failed))
 	}
 	dead.deadlines = changes
-	if err := w.settle(ctx, upto, "", &dead); err != nil {
+	if err := w.settleAndMark(ctx, upto, &dead); err != nil {
 		return false, err
 	}
 	w.delivered = upto
