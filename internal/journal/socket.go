@@ -67,7 +67,8 @@ func (s *socket) call(ctx context.Context, args ...string) (string, error) {
 		return "", err
 	}
 	defer context.AfterFunc(ctx, func() { _ = s.conn.SetDeadline(time.Unix(1, 0)) })()
-	b := append(s.buf[:0], '*')
+	b := s.buf[:0]
+	b = append(b, '*')
 	b = append(strconv.AppendInt(b, int64(len(args)), 10), "\r\n$"...)
 	for i, arg := range args {
 		if i > 0 {
