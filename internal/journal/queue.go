@@ -7,7 +7,7 @@ import (
 )
 
 // queue is what a transaction sends between MULTI and EXEC. The next one uses its memory again: a new
-// command for each entry was a third of what a drain left to the garbage collector.
+// command for each entry was a fifth of what a drain left to the garbage collector.
 type queue struct {
 	cmds    []redis.Cmder
 	at      []int // which command of the transaction each is, or one of ours
