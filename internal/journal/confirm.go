@@ -88,6 +88,7 @@ func (w *work) tell(e *Entry, i int, v verdict, dead *letters) {
 // between calls do with the entries after the floor, up to an id. It does not hold them.
 func (w *work) between(ctx context.Context, upto ID, do func(*Entry) error) error {
 	r := reader{store: w.drain.Store}
+	defer r.close()
 	if err := r.start(ctx, w.record, w.record.Floor); err != nil {
 		return err
 	}

@@ -47,12 +47,18 @@ func (w *work) mark(ctx context.Context, read *Record, upto ID) error {
 }
 
 func (w *work) marks(ctx context.Context, id, epoch string, upto ID) (bool, error) {
-	s := w.drain.Store
-	reply, err := markScript.Run(ctx, s.rdb, []string{s.state(), s.redo()}, id, epoch, upto.String()).Slice()
+	keys, args := w.marking(id, epoch, upto)
+	reply, err := markScript.Run(ctx, w.drain.Store.rdb, keys, args...).Slice()
 	if err != nil {
 		return false, unfit(err)
 	}
 	return w.heard(reply, id)
+}
+
+// marking returns the keys and the arguments of the script.
+func (w *work) marking(id, epoch string, upto ID) (keys []string, args []any) {
+	s := w.drain.Store
+	return []string{s.state(), s.redo()}, []any{id, epoch, upto.String()}
 }
 
 // heard takes over what a script on local has answered.
@@ -80,9 +86,19 @@ func (w *work) heard(reply []any, id string) (bool, error) {
 // settle records that everything up to an id has been delivered, with the letters of it. With a floor
 // given it does nothing unless that is the floor still.
 func (w *work) settle(ctx context.Context, upto ID, floor string, dead *letters) error {
-	s := w.drain.Store
+	keys, args := w.settling(upto, floor, dead)
 	spent := w.commands()
-	args := []any{w.record.ID, upto.String(), floor, spent - w.told, Retention.Milliseconds(), "", 0}
+	reply, err := settleScript.Run(ctx, w.drain.Store.rdb, keys, args...).Slice()
+	if err != nil {
+		return err
+	}
+	return w.settled(reply, spent, dead)
+}
+
+// settling returns the keys and the arguments of the script.
+func (w *work) settling(upto ID, floor string, dead *letters) (keys []string, args []any) {
+	s := w.drain.Store
+	args = []any{w.record.ID, upto.String(), floor, w.commands() - w.told, Retention.Milliseconds(), "", 0}
 	if dead != nil {
 		args[5], args[6] = dead.behind, 3*len(dead.all)
 		for i := range dead.all {
@@ -91,11 +107,11 @@ func (w *work) settle(ctx context.Context, upto ID, floor string, dead *letters)
 		}
 		args = append(args, dead.deadlines...)
 	}
-	reply, err := settleScript.Run(ctx, s.rdb,
-		[]string{s.state(), s.stream(), s.kept(), s.dead(), s.redo(), s.deadlines()}, args...).Slice()
-	if err != nil {
-		return err
-	}
+	return []string{s.state(), s.stream(), s.kept(), s.dead(), s.redo(), s.deadlines()}, args
+}
+
+// settled takes over what the script has answered, which was told of so many commands.
+func (w *work) settled(reply []any, spent int64, dead *letters) error {
 	done, err := w.heard(reply, w.record.ID)
 	if err != nil {
 		return err
@@ -112,6 +128,39 @@ func (w *work) settle(ctx context.Context, upto ID, floor string, dead *letters)
 		}
 	}
 	return nil
+}
+
+// settleAndMark settles a batch, and marks the one that was folded meanwhile: in this order, but on one
+// way to local. Both compare what they always do. It marks only what will be sent as things stand, or a
+// position that is lost would put more in doubt than may have run.
+func (w *work) settleAndMark(ctx context.Context, upto ID, dead *letters) error {
+	a := w.next
+	if a == nil || !a.folded() || w.redo > 0 || len(dead.all) > 0 || w.link.armed == nil ||
+		!a.stands(w.link.armed.position, w.record) || Mutate.NoDoubt {
+		return w.settle(ctx, upto, "", dead)
+	}
+	read, spent := w.record, w.commands()
+	keys, args := w.settling(upto, "", dead)
+	pipe := w.drain.Store.rdb.Pipeline()
+	settle := settleScript.EvalSha(ctx, pipe, keys, args...)
+	keys, args = w.marking(read.ID, strconv.FormatUint(read.Epoch, 10), a.f.last)
+	mark := markScript.EvalSha(ctx, pipe, keys, args...)
+	_, _ = pipe.Exec(ctx)
+	reply, err := settle.Slice()
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		return w.settle(ctx, upto, "", dead)
+	} else if err != nil {
+		return err
+	}
+	if err = w.settled(reply, spent, dead); err != nil {
+		return err
+	}
+	if reply, err = mark.Slice(); err != nil { // it is marked with its own turn
+		return nil
+	}
+	done, err := w.heard(reply, read.ID)
+	a.marked = err == nil && done && w.record.Primary == read.Primary
+	return err
 }
 
 func again(l *Letter) string {
