@@ -37,7 +37,9 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 		return false, nil
 	}
 	for _, e := range f.unread {
-		dead.add(Letter{Kind: LetterError, Entry: e.ID, DB: e.DB, Args: e.Commands[0], Error: e.bad.Error(), Folded: 1})
+		for i, args := range e.Commands {
+			dead.add(Letter{Kind: LetterError, Entry: e.ID, Index: i, DB: e.DB, Args: args, Error: e.bad.Error(), Folded: 1})
+		}
 	}
 	if n.Entries == 0 && len(commands) == 0 { // markers
 		if err := w.settle(ctx, upto, "", nil); err != nil {
@@ -88,6 +90,12 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 		dead.behind = pos.String()
 		refusal = cmp.Or(refusal, w.link.judge("position", t.failed))
 	}
+	if refusal != nil {
+		// A key may have lost what it was and not have got what it is.
+		if err := w.again(ctx, w.read.names(f.entries)); err != nil {
+			return false, err
+		}
+	}
 	dead.deadlines = w.before.learn(f)
 	if err := w.settle(ctx, upto, "", &dead); err != nil {
 		return false, err
@@ -124,6 +132,11 @@ func (w *work) fold(ctx context.Context) (f *folder, n Progress, err error) {
 		}
 		w.full = e != nil
 		f.end = e == nil
+		if e != nil {
+			if e, err = w.written(ctx, e, f.entries); err != nil {
+				return nil, n, err
+			}
+		}
 		if e == nil || !f.add(e) {
 			return f, n, nil
 		}

@@ -18,6 +18,7 @@ const batchCost = 5
 // without a mark. What is written meanwhile, or has been delivered and not been settled, makes it wrong.
 func (d *Drain) Estimate(ctx context.Context) (Estimate, error) {
 	w := d.begin(Options{})
+	w.estimates = true
 	var sum Estimate
 	if err := w.look(ctx); err != nil || w.record.Serving == Primary {
 		return sum, err

@@ -31,6 +31,8 @@ type work struct {
 	bad       map[badKey]error
 	before    deadlines
 	chains    chains
+	contents  map[ID]*Entry // what names stand for, that have been marked
+	estimates bool          // nothing is delivered
 	delivered ID     // what the last batch set the position to
 	found     string // a letter that was found to have been sent
 	foundErr  error  // and that it has failed
@@ -101,7 +103,7 @@ func (w *work) careful(ctx context.Context, do func() (bool, error)) (more bool,
 		w.lost++
 	}
 	w.read = reader{store: w.drain.Store, count: w.read.count}
-	w.ends = nil
+	w.ends, w.contents = nil, nil
 	return true, nil
 }
 
