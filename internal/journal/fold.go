@@ -212,9 +212,10 @@ func (f *folder) single(c *chain, kind Kind, h how, name string, args []string, 
 		c.kill(from)
 	case known > 0:
 		c.expire(known, from)
-	case kind != KindScript:
+	case kind != KindScript && !removes[name]:
 		// A write that keeps the deadline records it: there is none any more. Only what ran beside a
-		// script of the user has not looked.
+		// script of the user has not looked, and what only takes away, since to a key that is gone it does
+		// nothing.
 		c.expire(0, from)
 	}
 }
