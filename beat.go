@@ -45,7 +45,7 @@ func (s *share) beat(ctx context.Context) error {
 func (s *share) limits() journal.Limits {
 	fit := s.fit.Load()
 	return journal.Limits{
-		Entries: s.h.cfg.journal.Entries, Bytes: s.h.cfg.journal.Bytes, NoNames: fit == nil || fit.Evicts(),
+		Entries: s.h.cfg.journal.Entries, Bytes: s.h.cfg.journal.Bytes, NoNames: fit != nil && fit.Evicts(), Unknown: fit == nil,
 	}
 }
 

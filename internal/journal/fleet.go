@@ -75,6 +75,7 @@ type Fleet struct {
 type Limits struct {
 	Entries, Bytes int64
 	NoNames        bool // it is full at once: what is missing on local may have been evicted
+	Unknown        bool // which of the two it is: all stays as it was measured last
 }
 
 // Tick says that p is alive, unless p is nil, and returns what local knows. It opens a journal that has
@@ -91,6 +92,9 @@ func (s *Store) Tick(ctx context.Context, p *Process, limits Limits) (*Fleet, er
 	noNames := ""
 	if limits.NoNames {
 		noNames = "1"
+	}
+	if limits.Unknown {
+		noNames = "?"
 	}
 	reply, err := tickScript.Run(ctx, s.rdb,
 		[]string{s.state(), s.processes(), s.stream(), s.dead(), s.lease(Prober), s.lease(Drainer), s.fence(), s.names()},

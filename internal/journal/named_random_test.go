@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -12,73 +13,42 @@ import (
 	"github.com/redis-fallback/fallback/internal/journal"
 )
 
+var calls = strings.FieldsFunc(`set s v|set s v|set s v ex 1000|set s v keepttl|setnx s v|getset s v|getdel s|mset s v s v|msetnx s v s v
+incrby s v|incrby s v|append s v|setrange s v v|del k|del k|unlink k k|expire k 1000|persist k|flushdb
+rpush l v v|rpush l v|lpush l v|lpop l|lrem l 0 v|lset l 0 v|lmove l l left right|rpoplpush l l
+sadd m v v|sadd m v|srem m v|smove m m v|sunionstore m m m|sinterstore m m m|sdiffstore m m m|del m|del m
+hset h v v|hset h v v|hdel h v|hincrby h v 1|hsetnx h v v
+zadd z v v|zadd z gt v v|zpopmin z|zincrby z v v|zunionstore z 2 z z|zrangestore z z 0 1|zunionstore z 2 z m
+rename m m|rename l l|rename k k|copy m m replace|copy z z|renamenx s s|copy k k replace`, func(r rune) bool { return r == '|' || r == '\n' })
+
 // some is a random call of one or several commands, whose replies do not depend on anything random.
 func some(rnd *rand.Rand) []string {
-	key := func() string { return fmt.Sprint("k", rnd.IntN(10)) }
-	value := func() string { return fmt.Sprint(rnd.IntN(20)) }
-	one := func() string {
-		k, v := key(), value()
-		switch rnd.IntN(34) {
-		case 0, 1:
-			return "set " + k + " " + v
-		case 2:
-			return "set " + k + " " + v + " ex 1000"
-		case 3:
-			return "del " + k
-		case 4:
-			return "unlink " + k + " " + key()
-		case 5:
-			return "mset " + k + " " + v + " " + key() + " " + v
-		case 6:
-			return "setnx " + k + " " + v
-		case 7:
-			return "getdel " + k
-		case 8, 9:
-			return "incrby " + k + " " + v
-		case 10:
-			return "append " + k + " " + v
-		case 11, 12:
-			return "rpush " + k + " " + v + " " + value()
-		case 13:
-			return "lpush " + k + " " + v
-		case 14:
-			return "lpop " + k
-		case 15, 16:
-			return "sadd " + k + " " + v + " " + value()
-		case 17:
-			return "srem " + k + " " + v
-		case 18, 19:
-			return "hset " + k + " f" + value() + " " + v
-		case 20:
-			return "hincrby " + k + " f" + value() + " 1"
-		case 21, 22:
-			return "zadd " + k + " " + v + " m" + value()
-		case 23:
-			return "zpopmin " + k
-		case 24:
-			return "rename " + k + " " + key()
-		case 25:
-			return "copy " + k + " " + key() + " replace"
-		case 26:
-			return "sunionstore " + k + " " + key() + " " + key()
-		case 27:
-			return "zunionstore " + k + " 2 " + key() + " " + key()
-		case 28:
-			return "smove " + k + " " + key() + " " + v
-		case 29:
-			return "lmove " + k + " " + key() + " left right"
-		case 30:
-			return "expire " + k + " 1000"
-		case 31:
-			return "persist " + k
-		case 32:
-			if rnd.IntN(10) == 0 {
-				return "flushdb"
-			}
-			return "set " + k + " " + v + " keepttl"
-		default:
-			return "msetnx " + k + " " + v + " " + key() + " " + v
+	// Each type has keys of its own, so that most commands do something; now and then one meets another type.
+	key := func(kind string) string {
+		if rnd.IntN(20) == 0 {
+			kind = []string{"s", "l", "m", "h", "z"}[rnd.IntN(5)]
 		}
+		return fmt.Sprint(kind, rnd.IntN(4))
+	}
+	value := func() string { return strconv.Itoa(rnd.IntN(6)) }
+	one := func() string {
+		var words []string
+		// A letter is a key, v a value.
+		for word := range strings.FieldsSeq(calls[rnd.IntN(len(calls))]) {
+			switch word {
+			case "s", "l", "m", "h", "z":
+				word = key(word)
+			case "k":
+				word = key([]string{"s", "l", "m", "h", "z"}[rnd.IntN(5)])
+			case "v":
+				word = value()
+			}
+			words = append(words, word)
+		}
+		if words[0] == "flushdb" && rnd.IntN(5) > 0 {
+			words = []string{"set", key("s"), value()}
+		}
+		return strings.Join(words, " ")
 	}
 	lines := []string{one()}
 	for rnd.IntN(5) == 0 {

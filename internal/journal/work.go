@@ -33,12 +33,12 @@ type work struct {
 	chains    chains
 	contents  map[ID]*Entry // what names stand for, that have been marked
 	estimates bool          // nothing is delivered
-	delivered ID     // what the last batch set the position to
-	found     string // a letter that was found to have been sent
-	foundErr  error  // and that it has failed
-	lost      int    // connections that broke, in a row
-	spent     int64  // commands of links that were closed
-	told      int64  // commands that the record knows of
+	delivered ID            // what the last batch set the position to
+	found     string        // a letter that was found to have been sent
+	foundErr  error         // and that it has failed
+	lost      int           // connections that broke, in a row
+	spent     int64         // commands of links that were closed
+	told      int64         // commands that the record knows of
 	progress  Progress
 }
 

@@ -3,7 +3,8 @@
 -- names.
 -- ARGV: process ('' only looks), its text, how long it counts as alive, entries and bytes past which the
 -- journal keeps names (0 never), and
--- is full at twice as much; 1 if it is full there already.
+-- is full at twice as much; 1 if it is full there already, ? if that
+-- is not known.
 local t = redis.call('TIME')
 local ms = t[1] .. string.format('%03d', math.floor(tonumber(t[2]) / 1000))
 local now = tonumber(ms)
@@ -34,7 +35,8 @@ if ARGV[1] ~= '' and r[1] and r[2] and r[3] then
     return (most > 0 and entries >= most * times) or (room > 0 and bytes >= room * times)
   end
   if r[3] == 'local' then
-    if string.sub(step, 1, 5) == 'names' or past(1) and ARGV[6] == '' then
+    if ARGV[6] == '?' then -- it stays
+    elseif string.sub(step, 1, 5) == 'names' or past(1) and ARGV[6] == '' then
       -- It does not go back: what was written down of a key behind its name would be delivered twice.
       step = past(2) and 'names full' or 'names'
     else
