@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -91,10 +92,11 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 		refusal = cmp.Or(refusal, w.link.judge("position", t.failed))
 	}
 	if refusal != nil {
-		// A key may have lost what it was and not have got what it is.
+		// A key may have lost what it was and not have got what it is, or the other way round.
 		if err := w.again(ctx, w.read.names(f.entries)); err != nil {
 			return false, err
 		}
+		dead.all = slices.DeleteFunc(dead.all, func(l Letter) bool { return l.Kind == LetterError && w.contents[l.Entry] != nil })
 	}
 	dead.deadlines = w.before.learn(f)
 	if err := w.settle(ctx, upto, "", &dead); err != nil {
