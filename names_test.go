@@ -3,6 +3,7 @@ package fallback_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/redis-fallback/fallback"
@@ -74,6 +75,50 @@ func TestPastTheFirstLimitKeysAreCopied(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 			eventually(t, "the names are gone", func() bool { return !x.h.Status().Journal.NamesOnly })
+		})
+	}
+}
+
+// The same effects on keys that local holds whole are delivered by their names. What such a journal does
+// not take is refused, and has done nothing.
+func TestEveryEffectOnAKeyThatIsWholeReachesThePrimary(t *testing.T) {
+	t.Parallel()
+	for _, protocol := range []int{2, 3} {
+		t.Run(fmt.Sprint("RESP", protocol), func(t *testing.T) {
+			t.Parallel()
+			x := newTrio(t, protocol, fallback.WithJournal(fallback.JournalConfig{Entries: 1}))
+			for _, s := range x.servers() {
+				s.Set(ctx, "payload", "v", 0)
+			}
+			x.pin(t, fallback.Local)
+			x.rdb.Ping(ctx)
+			eventually(t, "the first limit", func() bool { return x.h.Status().Journal.NamesOnly })
+			for _, e := range effects {
+				if e.name == "flushall" || e.name == "flushdb" {
+					continue
+				}
+				for _, text := range append([]string{"UNLINK K L"}, append(strings.Split(e.seed, ";"), e.call)...) {
+					line := x.line(e.name, text)
+					if len(line) == 0 {
+						continue
+					}
+					got, err := x.rdb.Do(ctx, line...).Result()
+					if errors.Is(err, fallback.ErrJournalFull) {
+						if !e.code && !e.odd && e.name != "sort store" {
+							t.Errorf("%s: %s is refused", e.name, text)
+						}
+						continue
+					}
+					if want := answered(x.bare.Do(ctx, line...).Result()); !e.luck && answered(got, err) != want {
+						t.Errorf("%s: %s answers %q, want %q", e.name, text, answered(got, err), want)
+					}
+				}
+			}
+			x.pin(t, fallback.Primary)
+			x.sameData(t, 0)
+			if j := x.h.Status().Journal; j.Dead != 0 {
+				t.Errorf("%+v", j)
+			}
 		})
 	}
 }

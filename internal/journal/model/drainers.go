@@ -52,7 +52,7 @@ func (x *steps) drainer(i int) {
 		x.step(t, "d%d shuts, comparing with %d: epoch %d, serving %d", i, d.epoch, t.epoch, t.serving)
 	case finish:
 		t := *s
-		if s.serving == closing && s.epoch == d.epoch || c.NoFinishCAS && s.serving != primary {
+		if s.serving == closing && s.epoch == d.epoch && s.settled(c) || c.NoFinishCAS && s.serving != primary {
 			t.serving, t.epoch = primary, t.epoch+1
 		}
 		t.resume(c, i)
@@ -95,6 +95,11 @@ func (x *steps) take(i int) {
 			return
 		}
 	}
+	if c.Names && from > t.floor { // by one that died: names that are still to be written down again are no step of their own
+		if t.floor = from; t.doubt <= t.floor {
+			t.doubt = 0
+		}
+	}
 	next := t.first
 	for next < t.entries && t.id[next] <= from {
 		next++
@@ -117,18 +122,12 @@ func (x *steps) batches(i int, t State, next uint8) {
 	for n := range min(uint8(x.c.Batch), t.entries-next) {
 		u := t
 		to := next + n + 1
-		u.d[i].copied = t.nl
-		switch {
-		case x.c.EarlyCopy:
-		case !x.c.Names:
-			u.d[i].copied = 0
-		case !t.mayCopy():
-			u.d[i].copied = absent
-		case t.names>>next&1 == 1: // the copy stands for every entry so far
-			if n > 0 {
+		u.d[i].copied = 0
+		if t.names>>next&(1<<(n+1)-1) != 0 {
+			if !x.c.EarlyCopy && !t.mayCopy() {
 				return
 			}
-			to = t.entries
+			u.d[i].copied = t.nl
 		}
 		last := t.id[to-1]
 		u.d[i].pc, u.d[i].from, u.d[i].to, u.d[i].at = queue, next, to, last
@@ -147,6 +146,10 @@ func (x *steps) queue(i int, refused bool) {
 		t := *s
 		t.d[i].pc = exec
 		x.step(t, "d%d all is QUEUED", i)
+		if late := s.nl; t.d[i].copied > 0 && t.d[i].copied != late { // its state was read later
+			t.d[i].copied = late
+			x.step(t, "d%d all is QUEUED, with the state that the key has now", i)
+		}
 	}
 	if c.SentAhead && s.refusals > 0 {
 		t := *s
@@ -188,16 +191,10 @@ func (x *steps) exec(i int) {
 func (x *steps) deliver(i int, t *State) {
 	d := x.s.d[i]
 	for b := d.from; b < d.to; b++ {
-		if !x.c.Names || t.names>>b&1 == 0 || d.copied == absent {
-			t.runOnPrimary(t.entry[b])
-			continue
-		}
-		t.onPr, t.np = [maxList]uint8{}, 0
-		for _, w := range t.onLocal[:d.copied] {
-			t.runOnPrimary(w)
-		}
-		if !x.c.EarlyCopy {
-			return
+		if t.names>>b&1 == 1 {
+			t.copy(x.c, d.copied)
+		} else {
+			t.runOnPrimary(x.c, t.entry[b])
 		}
 	}
 }
