@@ -31,7 +31,7 @@ func (s *share) items(ctx context.Context, e *era, seat *seat, part []redis.Cmde
 		}
 		n, args := i, 0
 		// A journal that keeps names may refuse one, and must not refuse the others with it.
-		for n < len(part) && !(w.Keys && n > i) && notes[n].Note.Code != command.NoteNothing && (n == i || args+len(notes[n].Args) <= journal.MaxArgs) {
+		for n < len(part) && (!w.Keys || n == i) && notes[n].Note.Code != command.NoteNothing && (n == i || args+len(notes[n].Args) <= journal.MaxArgs) {
 			args += len(notes[n].Args)
 			n++
 		}

@@ -39,9 +39,10 @@ var ErrUnheard = errors.New("redis fallback: a process has not heard yet that lo
 var errForgotten = errors.New("redis fallback: the primary has lost this key's state, and local has it no more: it was delivered by its name, before the last return")
 
 const (
-	// namesAtOnce bounds how many keys are read ahead of their delivery, and itemsAtOnce what one script
-	// reads of them, but of the last one.
+	// namesAtOnce and bytesAtOnce bound how many keys are read ahead of their delivery, and itemsAtOnce what
+	// one script reads of them; but that what the first entry names is read whole.
 	namesAtOnce = 200
+	bytesAtOnce = 1 << 22
 	itemsAtOnce = 10_000
 )
 
@@ -85,16 +86,20 @@ func (w *work) written(ctx context.Context, e *Entry, taken int) (*Entry, error)
 	if err := w.hold(ctx, entries[len(entries)-1].ID); err != nil {
 		return nil, err
 	}
-	contents, err := w.content(ctx, all)
+	contents, err := w.content(ctx, all, len(namesOf(e)))
 	if err != nil {
 		return nil, err
 	}
 	for _, one := range entries {
-		full := &Entry{ID: one.ID, Kind: one.Kind, DB: one.DB}
-		for range namesOf(one) {
-			contents[0].write(full)
-			contents = contents[1:]
+		n := len(namesOf(one))
+		if n > len(contents) {
+			break
 		}
+		full := &Entry{ID: one.ID, Kind: one.Kind, DB: one.DB}
+		for i := range contents[:n] {
+			contents[i].write(full)
+		}
+		contents = contents[n:]
 		w.contents[one.ID] = full
 	}
 	return w.contents[e.ID], nil
@@ -125,10 +130,10 @@ type content struct {
 	items     []string
 }
 
-// content reads keys of local, each in one step.
-func (w *work) content(ctx context.Context, names []name) ([]content, error) {
-	all := make([]content, 0, len(names))
-	for len(all) < len(names) {
+// content reads keys of local, each in one step: some of the first ones, and least of them at least.
+func (w *work) content(ctx context.Context, names []name, least int) ([]content, error) {
+	all, bytes := make([]content, 0, len(names)), 0
+	for len(all) < least || len(all) < len(names) && bytes < bytesAtOnce {
 		args := []any{itemsAtOnce}
 		for _, n := range names[len(all):] {
 			args = append(args, n.local, n.key)
@@ -146,6 +151,7 @@ func (w *work) content(ctx context.Context, names []name) ([]content, error) {
 				return nil, errReply
 			}
 			all = append(all, c)
+			bytes += len(c.text) + size(c.items)
 		}
 	}
 	return all, nil

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,6 +61,21 @@ func some(rnd *rand.Rand) []string {
 	return lines
 }
 
+// serve has local serve with the journal open, past its first limit, or past its second one near the end.
+func (r *rig) serve(n int) {
+	r.tb.Helper()
+	if rec := r.record(); rec.Serving == journal.Primary {
+		_, _, err := r.store.Change(r.ctx, rec, journal.Change{What: journal.Trip})
+		r.check(err)
+	}
+	limit := int64(1)
+	if n < 1400 {
+		limit = max(r.store.Client().XLen(r.ctx, stream).Val(), 1)
+	}
+	_, err := r.store.Tick(r.ctx, &journal.Process{ID: "p", Serving: journal.Local}, journal.Limits{Entries: limit})
+	r.check(err)
+}
+
 // TestNamesComeToTheSameAsOperations runs the same writes on two locals: the journal of one passes its
 // limits, and its drains fail, die and meet each other at any step; the other keeps every operation. In
 // the end their primaries are the same. Some of these knew things that local did not; the others have
@@ -88,6 +104,7 @@ func TestNamesComeToTheSameAsOperations(t *testing.T) {
 				}
 			}
 			stop := make(chan struct{})
+			var returns atomic.Int64
 			var drains sync.WaitGroup
 			for j := range 2 {
 				d := a.drain()
@@ -104,21 +121,25 @@ func TestNamesComeToTheSameAsOperations(t *testing.T) {
 						default:
 						}
 						ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+rnd.IntN(20))*time.Millisecond)
-						_, _ = d.Deliver(ctx, journal.Options{})
+						if rnd.IntN(6) > 0 {
+							_, _ = d.Deliver(ctx, journal.Options{})
+						} else if v, err := d.Return(ctx, journal.Options{}); err == nil && v.Record.Serving == journal.Primary {
+							returns.Add(1)
+						}
 						cancel()
 					}
 				})
 			}
 			refused := 0
 			for n := range 1500 {
-				switch n {
-				case 40:
-					a.past(1)
-				case 1400:
-					a.past(2)
-				}
 				lines := some(rnd)
 				err := a.run(lines...)
+				for ; journal.Fenced(err); err = a.run(lines...) {
+					a.serve(n)
+				}
+				if n%50 == 40 {
+					a.serve(n)
+				}
 				if journal.Full(err) {
 					refused++
 					continue
@@ -131,6 +152,9 @@ func TestNamesComeToTheSameAsOperations(t *testing.T) {
 			drains.Wait()
 			for _, r := range []*rig{a, b} {
 				var err error
+				for _, id := range []string{"d0", "d1"} { // what one that died has left
+					r.check(r.store.Release(r.ctx, journal.Drainer, id))
+				}
 				for range 50 {
 					if _, err = r.drain().Return(r.ctx, journal.Options{}); err == nil {
 						break
@@ -154,7 +178,7 @@ func TestNamesComeToTheSameAsOperations(t *testing.T) {
 			if !cold {
 				a.same(3)
 			}
-			t.Logf("%d calls refused; %d and %d dead letters", refused, len(x), len(y))
+			t.Logf("%d returns, %d calls refused; %d and %d dead letters", returns.Load(), refused, len(x), len(y))
 		})
 	}
 }

@@ -34,7 +34,11 @@ func (r *rig) past(limit int) {
 // for database 3.
 func (r *rig) run(lines ...string) error {
 	r.tb.Helper()
-	w := journal.Write{Fence: r.record().Fence(), Kind: journal.KindWrite, Many: true, Keys: true}
+	rec := r.record()
+	if rec.Serving != journal.Local {
+		return errElsewhere // nobody writes here then
+	}
+	w := journal.Write{Fence: rec.Fence(), Kind: journal.KindWrite, Many: true, Keys: true}
 	if len(lines) > 1 {
 		w.Kind = journal.KindTx
 	}
@@ -64,6 +68,8 @@ func (r *rig) run(lines ...string) error {
 	}
 	return err
 }
+
+var errElsewhere = errors.New("JOURNALFENCED local does not serve")
 
 func (r *rig) runs(lines ...string) {
 	r.tb.Helper()
