@@ -3,6 +3,7 @@ package journal_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
@@ -376,4 +377,29 @@ func TestNamesWaitForProcessesThatUseThePrimary(t *testing.T) {
 	r.check(err)
 	r.deliver(r.drain())
 	r.wants("k", "1")
+}
+
+// Below the first limit a write costs local the same commands as a journal that knows no names: the fence
+// says that there are none.
+func TestNamesCostNothingBelowTheLimit(t *testing.T) {
+	t.Parallel()
+	for _, keys := range []bool{false, true} {
+		r := newRig(t)
+		w := journal.Write{Fence: r.record().Fence(), Kind: journal.KindWrite, Keys: keys}
+		args := r.store.Body(r.store.Args(w, []journal.Noted{r.store.Note([]any{"set", "k", "v"})}))
+		r.check(r.store.Client().ConfigResetStat(r.ctx).Err())
+		for range 10 {
+			r.check(r.store.Client().Do(r.ctx, args...).Err())
+		}
+		got := map[string]string{}
+		for line := range strings.Lines(r.store.Client().Info(r.ctx, "commandstats").Val()) {
+			name, rest, ok := strings.Cut(strings.TrimPrefix(line, "cmdstat_"), ":calls=")
+			if calls, _, _ := strings.Cut(rest, ","); ok && name != "eval" && name != "config|resetstat" && name != "select" {
+				got[name] = calls
+			}
+		}
+		if want := map[string]string{"get": "10", "set": "10", "xadd": "10"}; !maps.Equal(got, want) {
+			t.Errorf("keys %v: local ran %v, want %v", keys, got, want)
+		}
+	}
 }
