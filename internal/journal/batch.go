@@ -93,7 +93,7 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 	}
 	if refusal != nil {
 		// A key may have lost what it was and not have got what it is, or the other way round.
-		if err := w.again(ctx, w.read.names(f.entries)); err != nil {
+		if err := w.again(ctx, f.names); err != nil {
 			return false, err
 		}
 		dead.all = slices.DeleteFunc(dead.all, func(l Letter) bool { return l.Kind == LetterError && w.contents[l.Entry] != nil })
@@ -134,7 +134,9 @@ func (w *work) fold(ctx context.Context) (f *folder, n Progress, err error) {
 		}
 		w.full = e != nil
 		f.end = e == nil
+		var names []name
 		if e != nil {
+			names = namesOf(e)
 			if e, err = w.written(ctx, e, f.entries); err != nil {
 				return nil, n, err
 			}
@@ -142,6 +144,7 @@ func (w *work) fold(ctx context.Context) (f *folder, n Progress, err error) {
 		if e == nil || !f.add(e) {
 			return f, n, nil
 		}
+		f.names = append(f.names, names...)
 		if len(e.Commands) == 0 {
 			continue
 		}

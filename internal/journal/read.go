@@ -205,14 +205,6 @@ func (p *replyParser) text() (string, bool) {
 	return s, true
 }
 
-// names returns those among the first n entries.
-func (r *reader) names(n int) (all []name) {
-	for i := range r.entries[:n] {
-		all = append(all, namesOf(&r.entries[i])...)
-	}
-	return all
-}
-
 // drop forgets entries that were delivered, up to an id.
 func (r *reader) drop(n int, last ID) {
 	clear(r.entries[:n])
