@@ -25,6 +25,7 @@ type Config struct {
 	ClockIDs     bool // a new stream's ids come from the clock alone
 	LateGhost    bool // a lost command may run after the drain has begun
 	EarlyCopy    bool // names are copied without a barrier
+	LateMark     bool // what names stand for is read before they are marked
 	LooseNames   bool // a name stands for what is written after its mark as well
 	NoWatch      bool // EXEC of a batch does not look whether the position was written
 	NoFinishCAS  bool // the return does not compare the epoch
@@ -137,6 +138,7 @@ func mutations() []Config {
 		}),
 		with("n1 names copied beside direct writes", "S1", func(c *Config) { c.Names, c.Mirror, c.EarlyCopy = true, true, true }),
 		with("n5 a name stands for what comes after its mark", "S1", func(c *Config) { c.Names, c.Mirror, c.LooseNames = true, true, true }),
+		with("n6 a state is read ahead of its mark", "S1", func(c *Config) { c.Names, c.Mirror, c.LateMark = true, true, true }),
 		with("m1 no WATCH", "S2", func(c *Config) { c.NoWatch = true }),
 		with("m2 a return that compares nothing", "S3", func(c *Config) { c.Shuts, c.NoFinishCAS = 2, true }),
 		// With the epoch compared, the shut is seen by it: either of the two would do.

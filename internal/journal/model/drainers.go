@@ -138,7 +138,11 @@ func (x *steps) batches(i int, t State, next uint8) {
 		}
 		last := t.id[to-1]
 		u.d[i].pc, u.d[i].from, u.d[i].to, u.d[i].at = queue, next, to, last
-		if u.doubt = last; !x.c.LooseSettle {
+		switch {
+		case x.c.LateMark:
+		case x.c.LooseSettle:
+			u.doubt = last
+		default:
 			u.doubt = max(t.doubt, last)
 		}
 		x.step(u, "d%d takes entries %d to %d and marks them", i, t.id[next], last)
@@ -152,8 +156,11 @@ func (x *steps) queue(i int, refused bool) {
 	if !refused {
 		t := *s
 		t.d[i].pc = exec
+		if c.LateMark {
+			t.doubt = max(t.doubt, s.d[i].at)
+		}
 		x.step(t, "d%d all is QUEUED", i)
-		if late := s.nl; t.d[i].copied > 0 && t.d[i].copied != late { // its state was read later
+		if late := s.nl; !c.LateMark && t.d[i].copied > 0 && t.d[i].copied != late { // its state was read later
 			t.d[i].copied = late
 			x.step(t, "d%d all is QUEUED, with the state that the key has now", i)
 		}
