@@ -3,6 +3,7 @@ package journal_test
 import (
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -147,4 +148,40 @@ func TestARolledBackPrimaryGetsNamesAgainUntilTheJournalIsOver(t *testing.T) {
 	if lost == 0 {
 		t.Error("what the primary has lost is no dead letter")
 	}
+}
+
+func TestADeadlineOfBeforeItsNameDoesNotTakeAKeyAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.runs("set k old")
+	r.runs("pexpire k 1")
+	r.past(1)
+	r.runs("del k", "set k new")
+	for i := range 20 {
+		r.runs("incr n" + strconv.Itoa(i))
+	}
+	d := r.drain()
+	d.Batch.Entries = 5
+	execs := 0
+	d.Primary.AddHook(&spy{after: func(name string, _ []redis.Cmder, err error) error {
+		if name != "exec" {
+			return err
+		}
+		if execs++; execs == 1 { // the position alone
+			return err
+		}
+		if got := r.rdb.Get(r.ctx, "k").Val(); got != "new" {
+			t.Errorf("after EXEC %d the key is %q", execs, got)
+		}
+		if execs == 2 { // nobody hears with how much time the key was delivered
+			return io.ErrUnexpectedEOF
+		}
+		return err
+	}})
+	r.deliver(d)
+	if execs < 6 {
+		t.Errorf("%d transactions", execs)
+	}
+	r.same()
+	r.letters(0)
 }
