@@ -14,6 +14,7 @@ type parcel struct {
 	f        *folder
 	n        Progress // what they count for
 	full     bool     // it ends before the journal does
+	named    bool     // it ends before a name, whose turn has not come
 	commands []command
 	marked   bool // as being delivered
 }
@@ -22,7 +23,8 @@ type parcel struct {
 // delivered: if it is not, both are forgotten.
 //
 // Only folding is done ahead. What is sent is marked first, and the mark says whether the record is still
-// the one that the entries were read under.
+// the one that the entries were read under. So it ends before a name: what that stands for is read after
+// its mark, and the mark makes the writes that come next write it down once more.
 type ahead struct {
 	parcel
 	rec  *Record // as it was when the reading began
@@ -35,7 +37,7 @@ type ahead struct {
 // parcel reads as many entries as one transaction may deliver.
 func (w *work) parcel(ctx context.Context) (parcel, error) {
 	p := parcel{f: w.folder()}
-	err := p.fill(ctx, &w.read, w.record.Floor)
+	err := p.fill(ctx, &w.read, w.record.Floor, w.written)
 	w.full = p.full
 	return p, err
 }
@@ -52,8 +54,11 @@ func (w *work) folder() *folder {
 	return f
 }
 
-// fill reads and folds entries, and counts them.
-func (p *parcel) fill(ctx context.Context, r *reader, floor ID) error {
+// fill reads and folds entries, and counts them. written gives what a name stands for; without it the
+// parcel ends before the first one.
+func (p *parcel) fill(
+	ctx context.Context, r *reader, floor ID, written func(context.Context, *Entry, int) (*Entry, error),
+) error {
 	began := time.Now()
 	for {
 		if p.f.entries%64 == 63 && time.Since(began) > mostReading {
@@ -66,8 +71,25 @@ func (p *parcel) fill(ctx context.Context, r *reader, floor ID) error {
 		}
 		p.full = e != nil
 		p.f.end = e == nil
-		if e == nil || !p.f.add(e) {
+		if e == nil {
 			return nil
+		}
+		var names []name
+		if e.Kind == KindName {
+			if written == nil {
+				p.named = true
+				return nil
+			}
+			names = namesOf(e)
+			if e, err = written(ctx, e, p.f.entries); err != nil {
+				return err
+			}
+		}
+		if !p.f.add(e) {
+			return nil
+		}
+		if e.bad == nil { // else its state is not what the name stood for
+			p.f.names = append(p.f.names, names...)
 		}
 		if len(e.Commands) == 0 {
 			continue
@@ -90,7 +112,7 @@ func (w *work) foldAhead(ctx context.Context, upto ID) {
 	floor := w.record.Floor
 	go func() {
 		defer close(a.done)
-		if a.err = a.fill(ctx, &w.read, floor); a.err == nil {
+		if a.err = a.fill(ctx, &w.read, floor, nil); a.err == nil {
 			a.commands = a.f.finish()
 			w.read.prefetch(ctx, 2*a.f.entries)
 		}
@@ -99,29 +121,32 @@ func (w *work) foldAhead(ctx context.Context, upto ID) {
 
 // take returns what follows the position.
 func (w *work) take(ctx context.Context, pos position) (parcel, error) {
-	a := w.next
-	if a == nil {
-		if err := w.read.start(ctx, w.record, pos.id); err != nil {
+	if a := w.next; a != nil {
+		select {
+		case <-a.done:
+		case <-ctx.Done():
+			return parcel{}, ctx.Err()
+		}
+		w.next, w.full = nil, a.full
+		if a.err != nil || a.f.entries > 0 || !a.named {
+			return a.parcel, a.err
+		}
+		// A name is the first of it. Nothing was taken of what the reader holds, so that goes on; to take
+		// the parcel as it is would be to find the journal at its end.
+	}
+	if err := w.read.start(ctx, w.record, pos.id); err != nil {
+		return parcel{}, err
+	}
+	if w.before.known == nil || pos.id != w.delivered { // or another drain knows more
+		if err := w.before.load(ctx, w.drain.Store); err != nil {
 			return parcel{}, err
 		}
-		if w.before.known == nil || pos.id != w.delivered { // or another drain knows more
-			if err := w.before.load(ctx, w.drain.Store); err != nil {
-				return parcel{}, err
-			}
-		}
-		p, err := w.parcel(ctx)
-		if err == nil {
-			p.commands = p.f.finish()
-		}
-		return p, err
 	}
-	select {
-	case <-a.done:
-	case <-ctx.Done():
-		return parcel{}, ctx.Err()
+	p, err := w.parcel(ctx)
+	if err == nil {
+		p.commands = p.f.finish()
 	}
-	w.next, w.full = nil, a.full
-	return a.parcel, a.err
+	return p, err
 }
 
 // folded reports whether there is something to be marked.

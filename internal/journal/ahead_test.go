@@ -110,3 +110,94 @@ func TestWhatWasFoldedAheadIsForgottenWithTheBatchBefore(t *testing.T) {
 		})
 	}
 }
+
+// A name in the middle of entries that are folded ahead: everything before it is on the primary before the
+// copy, nothing behind it is, and the copy has all that was written before the mark. What comes after that
+// adds another name.
+func TestANameIsCopiedInItsPlaceAndInItsFinalState(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.check(r.rdb.RPush(r.ctx, "whole", "old").Err())
+	r.past(1)
+	newest := func() journal.ID {
+		t.Helper()
+		all, err := r.store.Client().XRevRangeN(r.ctx, stream, "+", "-", 1).Result()
+		r.check(err)
+		return journal.ParseID(all[0].ID)
+	}
+	var ids []journal.ID // of the counters
+	count := func(n int) {
+		for range n {
+			r.runs(fmt.Sprint("incr n", len(ids)))
+			ids = append(ids, newest())
+		}
+	}
+	count(100)
+	r.runs("del whole")
+	name := newest()
+	r.runs("rpush whole 0")
+	count(100)
+
+	d := r.drain()
+	d.Batch.Commands = 10
+	position := r.store.PositionKey(r.record().ID)
+	execs, standing, again := 0, 0, 0
+	copied := false
+	look := func() {
+		at := journal.ParseID(r.rdb.Get(r.ctx, position).Val())
+		for i, id := range ids {
+			if there := r.rdb.Exists(r.ctx, fmt.Sprint("n", i)).Val() == 1; there == id.After(at) {
+				t.Errorf("position %s, and whether the entry %s has run: %v", at, id, there)
+			}
+		}
+		list := r.rdb.LRange(r.ctx, "whole", 0, -1).Val()
+		switch {
+		case name.After(at):
+			if !slices.Equal(list, []string{"old"}) {
+				t.Errorf("before its turn the key is %v", list)
+			}
+		case !copied:
+			copied = true
+			if len(list) != 1+standing || list[0] != "0" {
+				t.Errorf("the copy is %v, want what %d writes have left", list, 1+standing)
+			}
+		}
+	}
+	d.Primary.AddHook(&spy{
+		before: func(what string, _ []redis.Cmder) error {
+			if what != "exec" {
+				return nil
+			}
+			if execs++; execs > 18 {
+				return nil
+			}
+			// The next batch is being folded, or has been.
+			before := newest()
+			r.runs(fmt.Sprint("rpush whole ", execs))
+			if newest() == before {
+				standing++
+			} else {
+				again++
+			}
+			return nil
+		},
+		after: func(what string, _ []redis.Cmder, err error) error {
+			if what == "exec" {
+				look()
+			}
+			return err
+		},
+	})
+	p := r.deliver(d)
+	if p.Batches < 20 || !copied {
+		t.Errorf("%d batches, copied %v", p.Batches, copied)
+	}
+	if standing < 5 || again == 0 {
+		t.Errorf("of %d writes during the delivery the name stood for %d, and %d added another one", execs, standing, again)
+	}
+	r.same()
+	r.letters(0)
+	if rec := r.record(); rec.Floor != newest() || rec.Doubt != (journal.ID{}) {
+		t.Errorf("floor %s of %s, in doubt %s", rec.Floor, newest(), rec.Doubt)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -26,7 +27,9 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 		return false, nil
 	}
 	for _, e := range f.unread {
-		dead.add(Letter{Kind: LetterError, Entry: e.ID, DB: e.DB, Args: e.Commands[0], Error: e.bad.Error(), Folded: 1})
+		for i, args := range e.Commands {
+			dead.add(Letter{Kind: LetterError, Entry: e.ID, Index: i, DB: e.DB, Args: args, Error: e.bad.Error(), Folded: 1})
+		}
 	}
 	if n.Entries == 0 && len(commands) == 0 { // markers
 		if err := w.settle(ctx, upto, "", nil); err != nil {
@@ -81,6 +84,15 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 		// A limit that was met within the transaction. Local remembers what the primary does not know.
 		dead.behind = pos.String()
 		refusal = cmp.Or(refusal, w.link.judge("position", t.failed))
+	}
+	if refusal != nil {
+		// A key may have lost what it was and not have got what it is, or the other way round.
+		if err := w.again(ctx, f.names); err != nil {
+			return false, err
+		}
+		dead.all = slices.DeleteFunc(dead.all, func(l Letter) bool {
+			return l.Kind == LetterError && slices.ContainsFunc(f.names, func(n name) bool { return n.entry == l.Entry })
+		})
 	}
 	dead.deadlines = changes
 	if err := w.settleAndMark(ctx, upto, &dead); err != nil {

@@ -21,6 +21,10 @@ func (w *work) confirm(ctx context.Context, upto ID) error {
 		if len(e.Commands) > 0 {
 			n++
 		}
+		// Nobody has seen whether the primary took all that the key is made of.
+		if err := w.again(ctx, namesOf(e)); err != nil {
+			return err
+		}
 		q.note(e)
 		return nil
 	})

@@ -19,6 +19,7 @@ const batchCost = 5
 func (d *Drain) Estimate(ctx context.Context) (Estimate, error) {
 	w := d.begin(Options{})
 	defer w.end()
+	w.estimates = true
 	var sum Estimate
 	if err := w.look(ctx); err != nil || w.record.Serving == Primary {
 		return sum, err

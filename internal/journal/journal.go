@@ -52,6 +52,7 @@ func (s *Store) kept() string      { return s.key("kept") }
 func (s *Store) dead() string      { return s.key("dead") }
 func (s *Store) deadlines() string { return s.key("deadlines") }
 func (s *Store) redo() string      { return s.key("redo") }
+func (s *Store) names() string     { return s.key("names") }
 func (s *Store) processes() string { return s.key("processes") }
 func (s *Store) lease(role Role) string {
 	return s.key("lease:" + string(role))

@@ -272,6 +272,13 @@ func (w *work) bury(ctx context.Context, upto ID) error {
 			}
 			last = e.ID
 			due.note(e)
+			if all := namesOf(e); len(all) > 0 {
+				// Their state may be delivered as often as one likes.
+				if err := w.again(ctx, all); err != nil {
+					return err
+				}
+				continue
+			}
 			for i, args := range e.Commands {
 				l := Letter{
 					Kind: LetterDoubt, Entry: e.ID, Index: i, DB: e.DB, Args: args, Doubt: true, Folded: 1,

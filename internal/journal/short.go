@@ -13,7 +13,7 @@ import (
 // short returns the arguments of a call of a short script, nil where it takes the long one.
 func (s *Store) short(w Write, cmds []Noted) []any {
 	switch {
-	case w.Noting || Mutate.NoFence:
+	case w.Noting || w.Keys || Mutate.NoFence:
 		return nil
 	case w.Many:
 		return s.several(w, cmds)

@@ -31,14 +31,16 @@ type work struct {
 	bad       map[badKey]error
 	before    deadlines
 	chains    [2]chains
-	turn      int    // which of them the last parcel is in
-	next      *ahead // what is being folded
-	delivered ID     // what the last batch set the position to
-	found     string // a letter that was found to have been sent
-	foundErr  error  // and that it has failed
-	lost      int    // connections that broke, in a row
-	spent     int64  // commands of links that were closed
-	told      int64  // commands that the record knows of
+	turn      int           // which of them the last parcel is in
+	next      *ahead        // what is being folded
+	contents  map[ID]*Entry // what names stand for, that have been marked
+	estimates bool          // nothing is delivered
+	delivered ID            // what the last batch set the position to
+	found     string        // a letter that was found to have been sent
+	foundErr  error         // and that it has failed
+	lost      int           // connections that broke, in a row
+	spent     int64         // commands of links that were closed
+	told      int64         // commands that the record knows of
 	progress  Progress
 }
 
@@ -106,7 +108,7 @@ func (w *work) careful(ctx context.Context, do func() (bool, error)) (more bool,
 	}
 	w.read.reset()
 	w.before.known = nil // it may know of what was not delivered
-	w.ends = nil
+	w.ends, w.contents = nil, nil
 	return true, nil
 }
 

@@ -50,6 +50,7 @@ type Write struct {
 	RESP3  bool // of that connection
 	Many   bool // the reply is the list of all replies, else that of the one command
 	Noting bool // the commands have run already, in the transaction that the call is part of
+	Keys   bool // the call says which keys the commands have, for a journal that keeps names
 }
 
 // MaxArgs is the most arguments that the commands of one call may have together: what Lua's stack bears
@@ -75,12 +76,17 @@ func (s *Store) Args(w Write, cmds []Noted) []any {
 	if w.Noting {
 		flags = append(flags, 'o')
 	}
+	which := ""
+	if w.Keys && !w.Noting {
+		flags = append(flags, 'k')
+		which = keys(cmds)
+	}
 	if Mutate.NoFence {
 		flags = append(flags, 'u')
 	}
-	args := make([]any, 0, n+12)
-	args = append(args, "evalsha", s.scripts.whole.hash, 2, s.fence(), s.stream(),
-		w.Fence, s.db, w.DB, w.Label, string(flags), plan(cmds, w.Noting))
+	args := make([]any, 0, n+15)
+	args = append(args, "evalsha", s.scripts.whole.hash, 4, s.fence(), s.stream(), s.names(), s.state(),
+		w.Fence, s.db, w.DB, w.Label, string(flags), plan(cmds, w.Noting), which)
 	for i := range cmds {
 		args = append(args, cmds[i].Args...)
 	}
@@ -205,7 +211,8 @@ func At(fence string, now any) error {
 	switch now {
 	case fence:
 		return nil
-	case fence + " full":
+	case fence + " full", fence + " names", fence + " names full":
+		// What does not go by a script is not known well enough for a journal that keeps names.
 		return refusal(isFull)
 	}
 	return refusal(fenced)
@@ -285,6 +292,7 @@ func (s *Store) Note(args []any) Noted {
 const (
 	fenced = "JOURNALFENCED"
 	isFull = "JOURNALFULL"
+	isOnly = "JOURNALNAMES"
 )
 
 // Fenced reports the error of a call that did not run because another server serves, or because the
@@ -292,6 +300,10 @@ const (
 func Fenced(err error) bool {
 	return err != nil && strings.HasPrefix(err.Error(), fenced) && !Full(err)
 }
+
+// KeysWanted reports the error of a call that did not run because the journal keeps names: it is to be sent
+// again with Write.Keys.
+func KeysWanted(err error) bool { return err != nil && strings.HasPrefix(err.Error(), isOnly) }
 
 // Full reports the error of a call that did not run because the journal is full.
 func Full(err error) bool { return err != nil && strings.HasPrefix(err.Error(), isFull) }

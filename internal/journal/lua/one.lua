@@ -10,6 +10,7 @@ call('SELECT', DATABASE)
 local f = call('GET', FENCE)
 if f ~= ARGV[1] then
   if f == ARGV[1] .. ' full' then return { err = 'JOURNALFULL the journal on local is full' } end
+  if f == ARGV[1] .. ' names' or f == ARGV[1] .. ' names full' then return { err = 'JOURNALNAMES the keys are wanted' } end
   return { err = 'JOURNALFENCED ' .. (f or '') }
 end
 call('SELECT', ARGV[2])

@@ -12,7 +12,8 @@ type Config struct {
 	Fresh                                                    uint8            // bit i: process i has never read the record
 	Fails                                                    uint8            // bit w: the primary does not take write w, as local does
 	Harmless                                                 bool             // writes are harmless twice: a lost one trips and is replayed
-	Names                                                    bool             // the first entry of a stream is a key's name: its state is copied
+	Names                                                    bool             // the journal keeps names: of a key that is whole its state is copied
+	Maker                                                    uint8            // with names, the write that makes the key whole
 	Mirror                                                   bool             // a direct write that was acknowledged is on local at once
 	Positioned                                               bool             // the position is there from the start
 
@@ -24,6 +25,8 @@ type Config struct {
 	ClockIDs     bool // a new stream's ids come from the clock alone
 	LateGhost    bool // a lost command may run after the drain has begun
 	EarlyCopy    bool // names are copied without a barrier
+	LateMark     bool // what names stand for is read before they are marked
+	LooseNames   bool // a name stands for what is written after its mark as well
 	NoWatch      bool // EXEC of a batch does not look whether the position was written
 	NoFinishCAS  bool // the return does not compare the epoch
 	NoShutFence  bool // local takes writes while closing
@@ -51,6 +54,9 @@ func (c *Config) write(i int, k uint8) uint8 {
 }
 
 func (c *Config) fails(w uint8) bool { return c.Fails>>w&1 == 1 }
+
+// makes reports the write that makes the key whole, whatever it was before.
+func (c *Config) makes(w uint8) bool { return c.Names && w == c.Maker }
 
 func (c *Config) owner(w uint8) int {
 	if w < c.Writes[0] {
@@ -95,6 +101,11 @@ func protocol() []Config {
 			c.Accept = nil
 		}),
 		with("n2 names, and final states copied", func(c *Config) { c.Names, c.Mirror = true, true }),
+		with("n3 the key is made whole by the other process", func(c *Config) { c.Names, c.Mirror, c.Maker = true, true, 2 }),
+		with("n4 names, and the position is evicted", func(c *Config) {
+			c.Names, c.Mirror, c.Evictions, c.Writes = true, true, 1, [processes]uint8{1, 1}
+			c.Accept = []string{laggard, "DL delivered and a dead letter", "S1d acknowledged, and only a dead letter"}
+		}),
 	}
 }
 
@@ -125,7 +136,9 @@ func mutations() []Config {
 		with("k1 ids by the clock alone", "S1", func(c *Config) {
 			c.Writes, c.Backs, c.Refusals, c.Shuts, c.ClockIDs = [processes]uint8{2, 0}, 1, 2, 2, true
 		}),
-		with("n1 names copied beside direct writes", "S2", func(c *Config) { c.Names, c.Mirror, c.EarlyCopy = true, true, true }),
+		with("n1 names copied beside direct writes", "S1", func(c *Config) { c.Names, c.Mirror, c.EarlyCopy = true, true, true }),
+		with("n5 a name stands for what comes after its mark", "S1", func(c *Config) { c.Names, c.Mirror, c.LooseNames = true, true, true }),
+		with("n6 a state is read ahead of its mark", "S1", func(c *Config) { c.Names, c.Mirror, c.LateMark = true, true, true }),
 		with("m1 no WATCH", "S2", func(c *Config) { c.NoWatch = true }),
 		with("m2 a return that compares nothing", "S3", func(c *Config) { c.Shuts, c.NoFinishCAS = 2, true }),
 		// With the epoch compared, the shut is seen by it: either of the two would do.

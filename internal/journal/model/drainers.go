@@ -129,22 +129,20 @@ func (x *steps) batches(i int, t State, next uint8) {
 	for n := range min(uint8(x.c.Batch), t.entries-next) {
 		u := t
 		to := next + n + 1
-		u.d[i].copied = t.nl
-		switch {
-		case x.c.EarlyCopy:
-		case !x.c.Names:
-			u.d[i].copied = 0
-		case !t.mayCopy():
-			u.d[i].copied = absent
-		case t.names>>next&1 == 1: // the copy stands for every entry so far
-			if n > 0 {
+		u.d[i].copied = 0
+		if t.names>>next&(1<<(n+1)-1) != 0 {
+			if !x.c.EarlyCopy && !t.mayCopy() {
 				return
 			}
-			to = t.entries
+			u.d[i].copied = t.nl
 		}
 		last := t.id[to-1]
 		u.d[i].pc, u.d[i].from, u.d[i].to, u.d[i].at = queue, next, to, last
-		if u.doubt = last; !x.c.LooseSettle {
+		switch {
+		case x.c.LateMark:
+		case x.c.LooseSettle:
+			u.doubt = last
+		default:
 			u.doubt = max(t.doubt, last)
 		}
 		x.step(u, "d%d takes entries %d to %d and marks them", i, t.id[next], last)
@@ -158,7 +156,14 @@ func (x *steps) queue(i int, refused bool) {
 	if !refused {
 		t := *s
 		t.d[i].pc = exec
+		if c.LateMark {
+			t.doubt = max(t.doubt, s.d[i].at)
+		}
 		x.step(t, "d%d all is QUEUED", i)
+		if late := s.nl; !c.LateMark && t.d[i].copied > 0 && t.d[i].copied != late { // its state was read later
+			t.d[i].copied = late
+			x.step(t, "d%d all is QUEUED, with the state that the key has now", i)
+		}
 	}
 	if c.SentAhead && s.refusals > 0 {
 		t := *s
@@ -204,16 +209,10 @@ func (x *steps) deliver(i int, t *State) (failed uint8) {
 			failed |= 1 << t.entry[b]
 			continue
 		}
-		if !x.c.Names || t.names>>b&1 == 0 || d.copied == absent {
-			t.runOnPrimary(t.entry[b])
-			continue
-		}
-		t.onPr, t.np = [maxList]uint8{}, 0
-		for _, w := range t.onLocal[:d.copied] {
-			t.runOnPrimary(w)
-		}
-		if !x.c.EarlyCopy {
-			return failed
+		if t.names>>b&1 == 1 {
+			t.copy(x.c, d.copied)
+		} else {
+			t.runOnPrimary(x.c, t.entry[b])
 		}
 	}
 	return failed

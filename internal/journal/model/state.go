@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // serving, as in the record on local.
 const (
 	primary uint8 = iota
@@ -59,7 +61,7 @@ type drainer struct {
 	epoch    uint8
 	failed   uint8 // bit w: write w is known to have failed in the batch
 	dirty    uint8 // the watched position was written since
-	copied   uint8 // length of local's list that a copy holds, or absent
+	copied   uint8 // length of local's list that a copy holds
 }
 
 // State is one state of the whole system. It is comparable, and so it is its own key.
@@ -70,6 +72,7 @@ type State struct {
 	entries, first, lastID uint8            // journal: entries ever, the first of the stream that exists now, last id given
 	entry, id              [maxWrites]uint8 // the write and the stream id of each entry
 	names                  uint8            // bit i: entry i is only the key's name
+	whole, name            uint8            // local holds the key whole; the id of the last entry that is its name
 
 	floor, doubt uint8 // delivered up to; in doubt up to
 	letters      uint8 // writes in the dead letters
@@ -83,7 +86,7 @@ type State struct {
 	refusals, losses, evicts, ends uint8 // budgets: refusals that begin, lost writes, positions that go, deaths
 	backs, falls                   uint8 // budgets: the clock goes back, the fence goes
 	ghost                          uint8 // a lost command that is still on its way to the primary
-	tainted                        uint8 // a direct write ran on the primary while local served
+	overwritten                    uint8 // writes that the one which makes the key whole has replaced, somewhere
 
 	acked, late uint8            // writes acknowledged; issued by a process that believed primary while local served
 	before      [maxWrites]uint8 // the writes that were acknowledged when this one was issued
@@ -177,39 +180,72 @@ func (s *State) end(c *Config, i int, ack bool) {
 	s.w[i].pc, s.w[i].k, s.w[i].routed, s.w[i].torn = idle, s.w[i].k+1, 0, 0
 }
 
-func (s *State) runOnPrimary(w uint8) {
+// made runs the write that makes the key whole on a list: nothing of before is left.
+func (s *State) made(list *[maxList]uint8, n *uint8) {
+	for _, w := range list[:*n] {
+		s.overwritten |= 1 << w
+	}
+	*list, *n = [maxList]uint8{}, 0
+}
+
+func (s *State) runOnPrimary(c *Config, w uint8) {
+	if c.makes(w) {
+		s.made(&s.onPr, &s.np)
+	}
 	if s.np < maxList {
 		s.onPr[s.np] = w
 		s.np++
 	}
 }
 
-func (s *State) runOnLocal(w uint8) {
+func (s *State) runOnLocal(c *Config, w uint8) {
+	if c.makes(w) {
+		s.made(&s.onLocal, &s.nl)
+	}
 	if s.nl < maxList {
 		s.onLocal[s.nl] = w
 		s.nl++
 	}
 }
 
-// append writes the entry down.
+// append writes the entry down, or the key's name where local holds it whole: unless that stands there
+// and nobody has begun to deliver it.
 func (s *State) append(c *Config, w uint8) {
+	if c.makes(w) {
+		s.whole = 1
+	}
+	if s.whole == 1 && s.name > s.floor && (s.name > s.doubt || c.LooseNames) {
+		return
+	}
 	s.lastID++
 	s.entry[s.entries], s.id[s.entries] = w, s.lastID
-	if c.Names && s.entries == s.first {
+	if s.whole == 1 {
 		s.names |= 1 << s.entries
+		s.name = s.lastID
 	}
 	s.entries++
 }
 
-// mayCopy is the rule for copying a key's final state: every living process knows that local serves
-// and has no direct write in flight, and none ran one on this key since the trip.
+// copy gives the key on the primary the state that it had on local. It replaces what the write does that
+// made it whole, the first time.
+func (s *State) copy(c *Config, copied uint8) {
+	list := s.onLocal[:copied]
+	if !slices.ContainsFunc(s.onPr[:s.np], c.makes) {
+		s.made(&s.onPr, &s.np)
+	}
+	s.onPr, s.np = [maxList]uint8{}, 0
+	s.np = uint8(copy(s.onPr[:], list))
+}
+
+// mayCopy is the rule for copying a key's state: every living process knows that local serves and has no
+// direct write in flight.
 func (s *State) mayCopy() bool {
 	for i := range s.w {
 		if s.w[i].pc == toPrimary || s.w[i].pc != dead && s.w[i].serving == primary {
 			return false
 		}
 	}
-	return s.tainted == 0
+	return true
 }
 
 // drained reports that the present stream has nothing after the position, and that all of it is settled.
@@ -242,10 +278,23 @@ func (s *State) touch(me int) {
 
 // bury moves what is in doubt up to an id to the dead letters.
 func (s *State) bury(upTo uint8) {
+	again := false
 	for b := s.first; b < s.entries; b++ {
-		if s.id[b] > s.floor && s.id[b] <= upTo {
+		switch {
+		case s.id[b] <= s.floor || s.id[b] > upTo:
+		case s.names>>b&1 == 1: // it may be delivered as often as one likes
+			again = true
+		default:
 			s.letters |= 1 << s.entry[b]
 		}
 	}
-	s.floor, s.doubt = max(s.floor, upTo), 0
+	if again {
+		s.lastID++
+		s.entry[s.entries], s.id[s.entries], s.name = s.entry[s.entries-1], s.lastID, s.lastID
+		s.names |= 1 << s.entries
+		s.entries++
+	}
+	if s.floor = max(s.floor, upTo); s.doubt <= s.floor { // another drain may have begun more since
+		s.doubt = 0
+	}
 }

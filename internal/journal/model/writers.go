@@ -68,7 +68,7 @@ func (x *steps) environment() {
 	}
 	if s.ghost != absent {
 		t := *s
-		t.runOnPrimary(t.ghost)
+		t.runOnPrimary(x.c, t.ghost)
 		t.ghost = absent
 		x.event(t, "the lost command w%d runs on the primary now", s.ghost)
 		t = *s
@@ -138,12 +138,9 @@ func (x *steps) writer(i int) {
 			x.step(t, "p%d w%d fails on the primary", i, id)
 			return
 		}
-		t.runOnPrimary(id)
+		t.runOnPrimary(c, id)
 		if c.Mirror && s.serving == primary {
-			t.runOnLocal(id)
-		}
-		if c.Names && s.serving != primary {
-			t.tainted = 1
+			t.runOnLocal(c, id)
 		}
 		t.end(c, i, true)
 		x.step(t, "p%d w%d runs on the primary, acknowledged", i, id)
@@ -172,7 +169,7 @@ func (x *steps) lost(i int, id uint8) {
 	t := x.s
 	t.losses--
 	ran := t
-	ran.runOnPrimary(id)
+	ran.runOnPrimary(x.c, id)
 	if !x.c.Harmless {
 		t.end(x.c, i, false)
 		x.event(t, "p%d w%d is lost and did not run, an error to the caller", i, id)
@@ -212,6 +209,7 @@ func (x *steps) trip(i int) {
 	t := *s
 	t.change(local)
 	t.first = t.entries
+	t.whole, t.name = 0, 0
 	t.learn(i)
 	t.route(c, i)
 	x.step(t, "p%d trips: local, epoch %d", i, t.epoch)
@@ -244,7 +242,7 @@ func (x *steps) toLocal(i int, id uint8) {
 		return
 	}
 	if multi { // only the XADD did nothing
-		t.runOnLocal(id)
+		t.runOnLocal(c, id)
 	}
 	t.beat(c, i)
 	t.route(c, i)
@@ -253,7 +251,7 @@ func (x *steps) toLocal(i int, id uint8) {
 
 func (x *steps) runOnLocal(i int, id uint8) {
 	t := x.s
-	t.runOnLocal(id)
+	t.runOnLocal(x.c, id)
 	t.append(x.c, id)
 	unheard := t
 	if x.c.Teach {
