@@ -30,7 +30,7 @@ func TestWhatAWriteBeginsIsNoted(t *testing.T) {
 		var cmds []journal.Noted
 		for _, call := range calls {
 			var args []any
-			for _, word := range strings.Fields(call) {
+			for word := range strings.FieldsSeq(call) {
 				args = append(args, word)
 			}
 			cmds = append(cmds, r.store.Note(args))
