@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,4 +67,37 @@ func touched(cmds []Noted) string {
 		b.WriteByte(',')
 	}
 	return b.String()
+}
+
+// unlike notes keys that the primary comes to hold otherwise than local. That is before it does, so that
+// they are noted whatever ends in between.
+func (s *Store) unlike(ctx context.Context, keys []place) error {
+	if !s.mirrored || len(keys) == 0 {
+		return nil
+	}
+	names := make([]any, len(keys))
+	for i, at := range keys {
+		names[i] = at.db + "|" + at.key
+	}
+	return s.rdb.SAdd(ctx, s.partial(), names...).Err()
+}
+
+// keys returns the keys of the letters: local has what the primary has not, or may not have.
+func (ls *letters) keys() []place {
+	var all []place
+	for i := range ls.all {
+		l := &ls.all[i]
+		args := make([]any, len(l.Args))
+		for j := range args {
+			args[j] = l.Args[j]
+		}
+		places, ok := table.AppendKeys(nil, args)
+		if !ok && len(args) > 1 {
+			places = []int{1} // of our own commands the key stands there, as of nearly all others
+		}
+		for _, at := range places {
+			all = append(all, place{l.DB, l.Args[at]})
+		}
+	}
+	return all
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/redis-fallback/fallback/internal/journal"
+	"github.com/redis/go-redis/v9"
 )
 
 // What a write begins on a local that is kept warm, and does not wholly make, is noted: and nothing else is.
@@ -131,5 +132,29 @@ func TestNothingIsNotedWithoutAMirror(t *testing.T) {
 	}
 	if n := r.store.Client().Exists(r.ctx, r.store.PartialKey()).Val(); n != 0 {
 		t.Error("noted all the same")
+	}
+}
+
+// What the primary comes to hold otherwise than local is noted too: a stream whose entries get other ids, and
+// the keys of dead letters.
+func TestWhatThePrimaryHoldsOtherwiseIsNoted(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	d := r.drain()
+	d.Store.Mirrored(0)
+	r.check(r.rdb.XAdd(r.ctx, &redis.XAddArgs{Stream: "ahead", ID: "9999999999999-0", Values: []string{"f", "v"}}).Err())
+	r.check(r.rdb.Set(r.ctx, "text", "v", 0).Err())
+	r.write("xadd ahead 1-1 f v")
+	r.write("xadd fine 1-1 f v")
+	r.write("sadd text a")
+	r.write("set other v")
+	if p := r.deliver(d); p.Renumbered != 1 || p.Dead != 1 {
+		t.Errorf("%+v", p)
+	}
+	names, err := r.store.Client().SMembers(r.ctx, d.Store.PartialKey()).Result()
+	r.check(err)
+	slices.Sort(names)
+	if got := strings.Join(names, " "); got != "|ahead |text" {
+		t.Errorf("noted %q", got)
 	}
 }

@@ -81,6 +81,11 @@ func (w *work) heard(reply []any, id string) (bool, error) {
 // given it does nothing unless that is the floor still.
 func (w *work) settle(ctx context.Context, upto ID, floor string, dead *letters) error {
 	s := w.drain.Store
+	if dead != nil {
+		if err := s.unlike(ctx, dead.keys()); err != nil {
+			return err
+		}
+	}
 	spent := w.commands()
 	args := []any{w.record.ID, upto.String(), floor, spent - w.told, Retention.Milliseconds(), "", 0}
 	if dead != nil {
