@@ -86,6 +86,9 @@ func (w *work) heard(reply []any, id string) (bool, error) {
 // settle records that everything up to an id has been delivered, with the letters of it. With a floor
 // given it does nothing unless that is the floor still.
 func (w *work) settle(ctx context.Context, upto ID, floor string, dead *letters) error {
+	if err := w.drain.Store.unlike(ctx, dead.keys()); err != nil {
+		return err
+	}
 	keys, args := w.settling(upto, floor, dead)
 	spent := w.commands()
 	reply, err := settleScript.Run(ctx, w.drain.Store.rdb, keys, args...).Slice()

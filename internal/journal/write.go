@@ -35,7 +35,9 @@ func newScript(text string) script {
 
 func (s *Store) newScripts() scripts {
 	quote := func(text string) string { return "'" + luaQuote.Replace(text) + "'" }
-	names := strings.NewReplacer("DATABASE", strconv.Itoa(s.db), "FENCE)", quote(s.fence())+")", "STREAM,", quote(s.stream())+",")
+	names := strings.NewReplacer("DATABASE", strconv.Itoa(s.db), "FENCE)", quote(s.fence())+")", "STREAM,", quote(s.stream())+",",
+		"MIRRORED", strconv.FormatBool(s.mirrored), "HOME", quote(strconv.Itoa(s.home)),
+		"META,", quote(s.meta())+",", "UNSURE,", quote(s.unsure())+",", "PARTIAL,", quote(s.partial())+",")
 	return scripts{newScript(writeLua), newScript(names.Replace(oneLua)), newScript(names.Replace(severalLua))}
 }
 
@@ -81,12 +83,19 @@ func (s *Store) Args(w Write, cmds []Noted) []any {
 		flags = append(flags, 'k')
 		which = keys(cmds)
 	}
+	if w.Noting && s.mirrored {
+		which = touched(cmds)
+	}
 	if Mutate.NoFence {
 		flags = append(flags, 'u')
 	}
-	args := make([]any, 0, n+15)
-	args = append(args, "evalsha", s.scripts.whole.hash, 4, s.fence(), s.stream(), s.names(), s.state(),
-		w.Fence, s.db, w.DB, w.Label, string(flags), plan(cmds, w.Noting), which)
+	args := make([]any, 0, n+18)
+	if s.mirrored {
+		args = append(args, "evalsha", s.scripts.whole.hash, 7, s.fence(), s.stream(), s.names(), s.state(), s.partial(), s.meta(), s.unsure())
+	} else {
+		args = append(args, "evalsha", s.scripts.whole.hash, 4, s.fence(), s.stream(), s.names(), s.state())
+	}
+	args = append(args, w.Fence, s.db, w.DB, w.Label, string(flags), plan(cmds, w.Noting), which)
 	for i := range cmds {
 		args = append(args, cmds[i].Args...)
 	}

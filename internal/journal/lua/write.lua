@@ -1,12 +1,13 @@
 -- Runs writes on local and writes down what they did, as one step.
--- KEYS: fence, journal, names, state. ARGV: the fence that must stand there, our database, the user's, the
+-- KEYS: fence, journal, names, state, and where local is kept warm also the partial keys, the mirror's meta,
+-- its unsure keys. ARGV: the fence that must stand there, our database, the user's, the
 -- name that it has in the entry, flags, plan, keys, and the arguments of the commands, one after the other.
 -- flags: kind of the entry (w, t or s); then 3 where replies are those of RESP3; m where the reply is the
 -- list of all replies; o where the commands have run already, in the transaction around this; k where keys
 -- are given; u where a test takes the fence away.
 -- plan: for each run of like commands [how many]code[number of arguments][:positions and such].
 -- keys: for each command what it does to which of its keys, as in whole.go; they are looked at only where
--- the journal is past its first limit.
+-- the journal is past its first limit. With o they are those that a command may have written.
 local call, pcall, match = redis.call, redis.pcall, string.find
 local ours, theirs, flags = ARGV[2], ARGV[3], ARGV[5]
 local only = match(flags, 'o', 2, true)
@@ -397,6 +398,69 @@ local function finish()
   end
 end
 
+-- Where local is kept warm, a key that was not there before and is not wholly made is noted: the primary may
+-- have the rest of it. So is one that is made out of others, of which local may lack some, and all that
+-- a script of the user's may have written. They go once the primary serves again.
+local creates = { d = true, i = true, w = true, h = true, r = true, b = true, a = true, f = true, s = true }
+local mixes = {}
+for name in string.gmatch('sinterstore sunionstore sdiffstore zinterstore zunionstore zdiffstore zrangestore '
+  .. 'geosearchstore georadius georadiusbymember sort bitop pfmerge copy rename renamenx', '%S+') do mixes[name] = true end
+local partial = {}
+
+-- absent returns those keys of a command that are to be noted if they are there after it.
+local function absent(code, first, last, p)
+  if not KEYS[5] or not creates[code] then return nil end
+  if code == 's' and math.floor(p[6] / 32) % 2 == 0 then return nil end
+  local name = string.lower(ARGV[first])
+  local list, mixed = {}, mixes[name]
+  if name == 'xadd' or name == 'xtrim' then
+    -- How far it trims depends on how the stream lies in memory.
+    for j = first + 2, math.min(first + 6, last) do mixed = mixed or ARGV[j] == '~' end
+  end
+  local function add(place)
+    local key = ARGV[first + place]
+    if mixed or call('EXISTS', key) == 0 then list[#list + 1] = key end
+  end
+  if code == 'd' or code == 'i' then
+    for j = 1, #p do add(p[j]) end
+  elseif p[1] > 0 then
+    for j = p[1], p[2], math.max(p[3], 1) do add(j) end
+  end
+  return list
+end
+
+local function begun(list)
+  for j = 1, #list do
+    if call('EXISTS', list[j]) == 1 then partial[#partial + 1] = list[j] end
+  end
+end
+
+-- note writes the partial keys down. A local that is complete knows what the primary does not have.
+local function note()
+  if #partial == 0 then return end
+  call('SELECT', ours)
+  local complete = not only and call('HGET', KEYS[6], 'complete') == '1'
+  for j = 1, #partial do
+    local name = ARGV[4] .. '|' .. partial[j]
+    if not complete or call('SISMEMBER', KEYS[7], name) == 1 then call('SADD', KEYS[5], name) end
+  end
+  call('SELECT', theirs)
+end
+
+if only and KEYS[5] then
+  local first = at
+  local lengths = {}
+  for times, _, count in string.gmatch(ARGV[6], '(%d*)(%a)(%d+)') do
+    for _ = 1, tonumber(times) or 1 do lengths[#lengths + 1] = tonumber(count) end
+  end
+  local i = 0
+  for places in string.gmatch(ARGV[7], '%u([%d.]*)') do
+    i = i + 1
+    for d in string.gmatch(places, '%d+') do partial[#partial + 1] = ARGV[first + tonumber(d)] end
+    first = first + lengths[i]
+  end
+end
+
 if names > 0 and not look() then return { err = 'JOURNALFULL the journal on local is full' } end
 call('SELECT', theirs)
 if three then redis.setresp(3) end
@@ -409,6 +473,7 @@ for times, code, count, rest in string.gmatch(ARGV[6], '(%d*)(%a)(%d+)([^,]*)') 
   for _ = 1, tonumber(times) or 1 do
     local first, last, r = at, at + n - 1, true
     at = last + 1
+    local new = not only and absent(code, first, last, p)
     -- A map or a set would lose its order, and a list end at a nil.
     if three and (code == 'q' or code == 'f' or code == 'p') then redis.setresp(2) end
     if only then -- it has run
@@ -438,6 +503,7 @@ for times, code, count, rest in string.gmatch(ARGV[6], '(%d*)(%a)(%d+)([^,]*)') 
     else
       derive(code, first, last, p, r)
     end
+    if new and not (type(r) == 'table' and r.err) then begun(new) end
     if code == 'i' and type(r) == 'number' and (r >= 9007199254740992 or r <= -9007199254740992) then
       -- Beyond 2^53 a number of Lua's is not exact.
       if n == 4 then r = call('HGET', ARGV[first + 1], ARGV[first + 2]) else r = call('GET', ARGV[first + 1]) end
@@ -448,6 +514,7 @@ for times, code, count, rest in string.gmatch(ARGV[6], '(%d*)(%a)(%d+)([^,]*)') 
   end
 end
 flush()
+note()
 if names > 0 and (emptied or #fresh > 0) then finish() end
 if three then redis.setresp(2) end -- so that false is nil, as the client knows it
 if only then return id end
