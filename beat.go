@@ -23,7 +23,7 @@ func (s *share) beat(ctx context.Context) error {
 	if e.rec != nil {
 		self.Epoch = e.rec.Epoch
 	}
-	f, err := s.store.Tick(ctx, &self, journal.Limits{Entries: s.h.cfg.journal.Entries, Bytes: s.h.cfg.journal.Bytes})
+	f, err := s.store.Tick(ctx, &self, s.limits())
 	if errors.Is(err, journal.ErrGone) {
 		return s.read(ctx)
 	}
@@ -32,14 +32,37 @@ func (s *share) beat(ctx context.Context) error {
 		return err
 	}
 	s.h.localSeen.Store(time.Now().UnixNano())
-	if was := s.fleet.Swap(f); f.Full && (was == nil || !was.Full) {
-		s.h.cfg.logger.LogAttrs(context.Background(), slog.LevelError,
-			"redis fallback: the journal is full; writes are refused until the primary has taken some of it",
-			slog.Int64("entries", f.Entries), slog.Int64("bytes", f.Bytes))
-	}
+	was := s.fleet.Swap(f)
+	s.keys.Store(f.NamesOnly)
+	s.tellLimits(was, f)
 	s.learn(f.Record, nil)
 	s.open.Store(true)
 	return nil
+}
+
+// limits are those of the journal. Where local may evict keys it holds none for sure, and none is delivered
+// as it is there.
+func (s *share) limits() journal.Limits {
+	fit := s.fit.Load()
+	return journal.Limits{
+		Entries: s.h.cfg.journal.Entries, Bytes: s.h.cfg.journal.Bytes, NoNames: fit != nil && fit.Evicts(), Unknown: fit == nil,
+	}
+}
+
+// tellLimits tells once that the journal has passed one of its limits.
+func (s *share) tellLimits(was, now *journal.Fleet) {
+	level, text := slog.LevelWarn, ""
+	switch {
+	case now.Full && (was == nil || !was.Full):
+		level, text = slog.LevelError, "redis fallback: the journal is full; writes are refused until the primary has taken some of it"
+	case now.NamesOnly && (was == nil || !was.NamesOnly):
+		text = "redis fallback: the journal is past its first limit; of keys that local holds whole it keeps the names alone, " +
+			"and scripts of yours and commands that it does not know are refused"
+	default:
+		return
+	}
+	s.h.cfg.logger.LogAttrs(context.Background(), level, text,
+		slog.Int64("entries", now.Entries), slog.Int64("bytes", now.Bytes), slog.Int64("names", now.Names))
 }
 
 // startBeat begins to look at the record again and again, and to listen for its changes.

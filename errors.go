@@ -69,7 +69,7 @@ var (
 	// ErrLocalDown is local's part of an Error while local's circuit breaker is open.
 	ErrLocalDown = errors.New("redis fallback: local is not answering")
 	// ErrJournalFull is local's part of an Error for a write that would not fit into the journal any
-	// more: see JournalConfig.
+	// more, or that a journal past its first limit cannot hold: see JournalConfig.
 	ErrJournalFull = errors.New("redis fallback: the journal on local is full")
 	// ErrNoJournal is returned by Drain and its kin where there is no journal: Status().Journal.Off
 	// says why.
@@ -82,6 +82,9 @@ var (
 	// ErrOtherPrimary is about a primary that is not the one the journal is for. Nothing is delivered
 	// to it until an operator says so: redis-fallback drain --adopt.
 	ErrOtherPrimary = journal.ErrOtherPrimary
+	// ErrUnheard ends a delivery of keys by their state while a process uses the primary that has not
+	// heard yet that local serves. The next one goes on.
+	ErrUnheard = journal.ErrUnheard
 	// ErrBudget ends a delivery that may not send more commands.
 	ErrBudget = journal.ErrBudget
 	// ErrPartialTransaction is returned when the server ran a part of a transaction: MULTI was

@@ -79,12 +79,13 @@ func (s *share) shared() string {
 }
 
 // check examines local while the primary serves: what can still be mended then must not wait until it is
-// needed.
+// needed. A process that begins while local serves looks once, for whether keys may be evicted there.
 func (s *share) check(ctx context.Context) {
-	if s.h.era.Load().serving != Primary {
+	serves := s.h.era.Load().serving == Primary
+	if !serves && s.fit.Load() != nil {
 		return
 	}
-	if why, err := s.examine(ctx); err == nil && why != "" {
+	if why, err := s.examine(ctx); serves && err == nil && why != "" {
 		s.turnOff(why)
 	}
 }

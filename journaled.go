@@ -150,12 +150,27 @@ func (s *share) database(c *seat) (db int, label string) {
 
 // script sends a command as a call of our script.
 func (s *share) script(ctx context.Context, e *era, c *call, n journal.Noted) error {
-	w := journal.Write{Fence: e.rec.Fence(), Kind: journal.KindWrite, RESP3: s.resp3}
+	w := journal.Write{Fence: e.rec.Fence(), Kind: journal.KindWrite, RESP3: s.resp3, Keys: s.keys.Load()}
 	w.DB, w.Label = s.database(c.seat)
-	args := s.store.Args(w, []journal.Noted{n})
+	send := s.once
 	if hidesErrors(c.cmd) {
-		return s.rawScript(ctx, c, args)
+		send = s.rawScript
 	}
+	err := send(ctx, c, s.store.Args(w, []journal.Noted{n}))
+	if journal.KeysWanted(err) {
+		c.cmd.SetErr(nil)
+		s.keys.Store(true)
+		w.Keys = true
+		err = send(ctx, c, s.store.Args(w, []journal.Noted{n}))
+	}
+	if err == nil && n.Note.Code == command.NoteInteger {
+		exact(c.cmd)
+	}
+	return err
+}
+
+// once sends the call, and again with its script where local does not have that.
+func (s *share) once(ctx context.Context, c *call, args []any) error {
 	cmd := &scripted{Cmder: c.cmd, args: args}
 	err := s.send(ctx, c, cmd)
 	if unknownScript(err) {
@@ -165,13 +180,10 @@ func (s *share) script(ctx context.Context, e *era, c *call, n journal.Noted) er
 		cmd.args = s.store.Body(cmd.args)
 		err = s.send(ctx, c, cmd)
 	}
-	if err == nil && n.Note.Code == command.NoteInteger {
-		exact(c.cmd)
-	}
 	return err
 }
 
-// rawScript is script for a command to which an error is a value, ours as well.
+// rawScript is once for a command to which an error is a value, ours as well.
 func (s *share) rawScript(ctx context.Context, c *call, args []any) error {
 	for {
 		raw := redis.NewRawCmd(ctx, args...)
@@ -202,7 +214,7 @@ func errorIn(raw []byte) error {
 
 // ours reports the error of a call, not of its command.
 func ours(err error) bool {
-	return journal.Fenced(err) || journal.Full(err) || unknownScript(err)
+	return journal.Fenced(err) || journal.Full(err) || journal.KeysWanted(err) || unknownScript(err)
 }
 
 // send sends the call once: what a script has done it must not do twice.

@@ -68,6 +68,14 @@ func (h *Hook) journaledBatch(ctx context.Context, e *era, b *batch, part []redi
 			}
 			continue
 		}
+		if journal.KeysWanted(err) {
+			h.backup.breaker.Done(ticket, breaker.Success)
+			h.backup.answered(done)
+			s.keys.Store(true)
+			part, notes = part[done:], notes[done:]
+			b.clear(part)
+			continue
+		}
 		if journal.Full(err) {
 			h.backup.breaker.Done(ticket, breaker.Success)
 			s.turnedAway.Add(int64(len(part) - done))
@@ -75,7 +83,7 @@ func (h *Hook) journaledBatch(ctx context.Context, e *era, b *batch, part []redi
 		}
 		worst := err
 		for _, cmd := range part[:done] {
-			if cerr := cmd.Err(); gravity[Detect(nil, cerr)] > gravity[Detect(nil, worst)] {
+			if cerr := cmd.Err(); !errors.Is(cerr, ErrJournalFull) && gravity[Detect(nil, cerr)] > gravity[Detect(nil, worst)] {
 				worst = cerr
 			}
 		}
@@ -140,6 +148,10 @@ func (s *share) pipeline(ctx context.Context, e *era, b *batch, part []redis.Cmd
 		c := &call{in: b.in, seat: b.seat, cmd: part[0], class: command.Of(notes[0].Args)}
 		err := s.write(ctx, e, c, notes[0])
 		part[0].SetErr(err)
+		if journal.Full(err) && s.keys.Load() {
+			s.turnAway(e, part[:1])
+			return 1, nil
+		}
 		if err != nil && (journal.Fenced(err) || errors.Is(err, errFenced) || journal.Full(err)) {
 			return 0, err
 		}
@@ -164,10 +176,21 @@ func (s *share) pipeline(ctx context.Context, e *era, b *batch, part []redis.Cmd
 				return done, err
 			}
 		}
-		if err := s.received(&items[i]); err != nil {
+		if err := s.received(&items[i]); journal.Full(err) && s.keys.Load() {
+			s.turnAway(e, items[i].cmds)
+		} else if err != nil {
 			return done, err
 		}
 		done += len(items[i].cmds)
 	}
 	return done, nil
+}
+
+// turnAway refuses commands that a journal which keeps names has no room for. What stands behind them in the
+// pipeline may have run: it says that of each by itself.
+func (s *share) turnAway(e *era, cmds []redis.Cmder) {
+	s.turnedAway.Add(int64(len(cmds)))
+	for _, cmd := range cmds {
+		cmd.SetErr(&Error{Primary: s.h.plain(e, e.refusal()), Local: ErrJournalFull})
+	}
 }

@@ -20,7 +20,7 @@ type item struct {
 
 // items puts writes that follow each other into one call.
 func (s *share) items(ctx context.Context, e *era, seat *seat, part []redis.Cmder, notes []journal.Noted) []item {
-	w := journal.Write{Fence: e.rec.Fence(), Kind: journal.KindWrite, RESP3: s.resp3}
+	w := journal.Write{Fence: e.rec.Fence(), Kind: journal.KindWrite, RESP3: s.resp3, Keys: s.keys.Load()}
 	w.DB, w.Label = s.database(seat)
 	var items []item
 	for i := 0; i < len(part); {
@@ -30,7 +30,8 @@ func (s *share) items(ctx context.Context, e *era, seat *seat, part []redis.Cmde
 			continue
 		}
 		n, args := i, 0
-		for n < len(part) && notes[n].Note.Code != command.NoteNothing && (n == i || args+len(notes[n].Args) <= journal.MaxArgs) {
+		// A journal that keeps names may refuse one, and must not refuse the others with it.
+		for n < len(part) && (!w.Keys || n == i) && notes[n].Note.Code != command.NoteNothing && (n == i || args+len(notes[n].Args) <= journal.MaxArgs) {
 			args += len(notes[n].Args)
 			n++
 		}
@@ -137,7 +138,7 @@ func (s *share) received(it *item) error {
 			exact(it.cmds[0])
 		}
 	}
-	if journal.Fenced(refusal) || journal.Full(refusal) {
+	if journal.Fenced(refusal) || journal.Full(refusal) || journal.KeysWanted(refusal) {
 		return refusal
 	}
 	if it.call != nil && refusal != nil { // of the call as a whole: local is busy, or its memory full

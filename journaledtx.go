@@ -44,10 +44,10 @@ func (s *share) transaction(ctx context.Context, e *era, b *batch, part []redis.
 	case multi:
 		err = s.inMulti(ctx, e, db, label, kind, part, true)
 	default:
-		w := journal.Write{Fence: e.rec.Fence(), Kind: kind, RESP3: s.resp3, DB: db, Label: label, Many: true}
+		w := journal.Write{Fence: e.rec.Fence(), Kind: kind, RESP3: s.resp3, DB: db, Label: label, Many: true, Keys: s.keys.Load()}
 		err = s.inScript(ctx, b, item{cmds: part, args: s.store.Args(w, notes)})
 	}
-	if err != nil && (!isReply(err) || journal.Fenced(err) || journal.Full(err)) || errors.Is(err, redis.TxFailedErr) {
+	if err != nil && (!isReply(err) || journal.Fenced(err) || journal.Full(err) || journal.KeysWanted(err)) || errors.Is(err, redis.TxFailedErr) {
 		return 0, err
 	}
 	if err != nil && firstErr(part) == nil {
@@ -85,7 +85,7 @@ func (s *share) armedScript(ctx context.Context, e *era, b *batch, db int, label
 	if err != nil {
 		return err
 	}
-	w := journal.Write{Fence: e.rec.Fence(), Kind: journal.KindTx, RESP3: s.resp3, DB: db, Label: label, Many: true}
+	w := journal.Write{Fence: e.rec.Fence(), Kind: journal.KindTx, RESP3: s.resp3, DB: db, Label: label, Many: true, Keys: s.keys.Load()}
 	args := s.store.Args(w, notes)
 	exec := redis.NewRawCmd(ctx, "exec")
 	p := conn.Pipeline()
@@ -114,7 +114,10 @@ func (s *share) armedScript(ctx context.Context, e *era, b *batch, db int, label
 	raw = raw[len("*1\r\n"):]
 	if len(raw) > 0 && raw[0] == '-' {
 		text, _, _ := bytes.Cut(raw[1:], []byte("\r"))
-		if err := replyError(text); !journal.Fenced(err) {
+		err := replyError(text)
+		if journal.KeysWanted(err) {
+			s.keys.Store(true)
+		} else if !journal.Fenced(err) {
 			return err
 		}
 		return s.begunElsewhere(ctx)

@@ -13,8 +13,11 @@ type JournalConfig struct {
 	// 15, -1 no journal: what is written while local serves then stays on local, and each process
 	// decides for itself which server serves.
 	Database int
-	// Entries and Bytes bound it, measured once a second. A write beyond is refused with
-	// ErrJournalFull. Defaults 5,000,000 and 1 GiB; -1 no bound.
+	// Entries and Bytes bound it, measured once a second. Beyond either it adds no operations on keys
+	// that local holds whole, but their names, once, and they are delivered as they are in the end;
+	// scripts of yours, commands that are not known, and those on such keys and others together are
+	// refused with ErrJournalFull. At twice as much so is every write that would add something. Where
+	// local may evict keys it is full at once. Defaults 5,000,000 and 1 GiB; -1 no bound.
 	Entries, Bytes int64
 	// Budget is how many commands a return may cost the primary. Default a tenth of the limit that
 	// the primary's refusal named, -1 no bound. A journal that costs more waits for Drain.

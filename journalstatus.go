@@ -28,6 +28,11 @@ type JournalStatus struct {
 	Oldest time.Time
 	// Dead counts the dead letters: see DeadLetters.
 	Dead int64
+	// NamesOnly is set once the journal has passed its first limit: of a key that local holds whole it
+	// keeps the name, and the key is delivered as it is in the end. Names counts these keys. It stays so
+	// until the primary serves.
+	NamesOnly bool
+	Names     int64
 	// Full is set while writes are refused with ErrJournalFull.
 	Full bool
 
@@ -94,6 +99,7 @@ func (h *Hook) shared(s *Status, e *era) {
 	f := sh.fleet.Load()
 	if f != nil {
 		j.Entries, j.Bytes, j.Dead, j.Full, j.Spent = f.Entries, f.Bytes, f.Dead, f.Full, f.Record.Spent
+		j.NamesOnly, j.Names = f.NamesOnly, f.Names
 		if f.Oldest != (journal.ID{}) {
 			j.Oldest = time.UnixMilli(int64(f.Oldest.Ms)) //nolint:gosec // a time of these centuries
 		}

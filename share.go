@@ -36,6 +36,7 @@ type share struct {
 	tooLate atomic.Bool           // the last return could not be ended in time
 	coming  chan struct{}         // holds one while a return is under way
 	beats   atomic.Bool           // the beat goes on
+	keys    atomic.Bool           // the journal keeps names: its calls say which keys they have
 	fit     atomic.Pointer[fitness]
 	replies reread.Reader
 

@@ -1,7 +1,9 @@
 package fallback_test
 
 import (
+	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -132,12 +134,27 @@ func TestStatusShowsAFullJournal(t *testing.T) {
 	if err := p.rdb.MSet(ctx, "a", 1, "b", 1).Err(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is full", func() bool { return p.h.Status().Journal.Full })
-	if err := p.rdb.Set(ctx, "c", 1, 0).Err(); err == nil {
-		t.Error("a write into a full journal")
+	eventually(t, "it is past its first limit", func() bool { return p.h.Status().Journal.NamesOnly })
+	if err := p.rdb.MSet(ctx, "c", 1, "d", 1).Err(); err != nil {
+		t.Fatal(err)
 	}
-	if j := p.h.Status().Journal; j.Refused != 1 || j.Written != 1 {
+	if err := p.rdb.Incr(ctx, "e").Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is full", func() bool { return p.h.Status().Journal.Full })
+	if err := p.rdb.Set(ctx, "e", 1, 0).Err(); !errors.Is(err, fallback.ErrJournalFull) {
+		t.Errorf("a write into a full journal: %v", err)
+	}
+	if err := p.rdb.Incr(ctx, "c").Err(); err != nil {
+		t.Errorf("a write of a key whose name is there: %v", err)
+	}
+	if j := p.h.Status().Journal; j.Refused != 1 || j.Written != 4 || j.Names != 2 || !j.NamesOnly {
 		t.Errorf("%+v", j)
+	}
+	for _, text := range []string{"past its first limit", "the journal is full"} {
+		if n := strings.Count(p.log.String(), text); n != 1 {
+			t.Errorf("%q is told %d times", text, n)
+		}
 	}
 }
 

@@ -46,8 +46,11 @@ type journalReport struct {
 	Entries int64      `json:"entries"`
 	Bytes   int64      `json:"bytes"`
 	Oldest  *time.Time `json:"oldest_undelivered,omitempty"`
-	Full    bool       `json:"full"`
-	Spent   int64      `json:"commands_spent"`
+	// NamesOnly: it is past its first limit, and of Names keys has the name alone.
+	NamesOnly bool  `json:"names_only"`
+	Names     int64 `json:"names"`
+	Full      bool  `json:"full"`
+	Spent     int64 `json:"commands_spent"`
 }
 
 type processReport struct {
@@ -115,6 +118,7 @@ func newReport(name string, db int, f *journal.Fleet, fit journal.Fitness) *repo
 	r.Reason, r.Cause, r.Epoch, r.Pin = rec.Reason, rec.Cause, rec.Epoch, rec.Pin
 	r.Prober, r.Drainer, r.Dead = f.Prober.Holder, f.Drainer.Holder, f.Dead
 	r.Journal = journalReport{Entries: f.Entries, Bytes: f.Bytes, Full: f.Full, Spent: rec.Spent}
+	r.Journal.Names, r.Journal.NamesOnly = f.Names, f.NamesOnly
 	if f.Oldest != (journal.ID{}) {
 		at := time.UnixMilli(int64(f.Oldest.Ms)) //nolint:gosec // a time of these centuries
 		r.Journal.Oldest = &at
@@ -142,6 +146,9 @@ func (r *report) show(out io.Writer, f *journal.Fleet) {
 	debt := "the primary has all of it"
 	if r.Journal.Oldest != nil {
 		debt = fmt.Sprintf("the oldest that the primary does not have is %s old", ago(*r.Journal.Oldest))
+	}
+	if r.Journal.NamesOnly {
+		debt += fmt.Sprintf("; it is past its first limit, and has the names alone of %s", plural(r.Journal.Names, "key", "keys"))
 	}
 	if r.Journal.Full {
 		debt += "; it is full, and writes are refused"

@@ -33,14 +33,16 @@ const (
 	drainKill   fault = "kill -9 a drainer"   // and its EXEC arrives
 	drainLose   fault = "lose a drain's reply"
 	drainSever  fault = "cut before a drain's EXEC"
-	drainEvict  fault = "evict a drain's position" // and lose its reply; only where asked for
+	drainEvict  fault = "evict a drain's position" // right after its EXEC, whose reply is lost
+	drainPass   fault = "overtake a drainer"       // stopped before its EXEC is sent on, until another has drained
+	sleepOver   fault = "sleep through a return"   // one process, while local serves, until the primary does
 )
 
 const (
-	everybody       = -1
-	firstFault      = 800 * time.Millisecond
-	meanBetween     = 500 * time.Millisecond
-	longerThanLease = 4 * time.Second
+	everybody   = -1
+	firstFault  = 800 * time.Millisecond
+	meanBetween = 500 * time.Millisecond
+	longest     = 4 * time.Second // that a process or its EXEC stands still
 )
 
 // event is one misfortune of a run.
@@ -79,7 +81,8 @@ var weights = []struct {
 	{quotaWrites, 3, 500 * time.Millisecond, 3 * time.Second, "quota"},
 	{quotaSoon, 4, time.Second, 3 * time.Second, "quota"},
 	{killWorker, 4, 100 * time.Millisecond, time.Second, "process"},
-	{stopWorker, 4, 300 * time.Millisecond, longerThanLease, "process"},
+	{stopWorker, 4, 300 * time.Millisecond, longest, "process"},
+	{sleepOver, 3, 2500 * time.Millisecond, longest, "process"},
 	{killLocal, 2, 200 * time.Millisecond, 1500 * time.Millisecond, "local"},
 	{stopLocal, 2, 200 * time.Millisecond, 1500 * time.Millisecond, "local"},
 	{killPrimary, 2, 200 * time.Millisecond, 2 * time.Second, "primary"},
@@ -88,13 +91,14 @@ var weights = []struct {
 	{cut, 3, 0, 0, "network"},
 	{lose, 4, 0, 0, "network"},
 	{slow, 2, 500 * time.Millisecond, 2 * time.Second, "network"},
-	{drainHold, 3, 500 * time.Millisecond, longerThanLease, "drain"},
-	{drainStop, 3, time.Second, longerThanLease, "drain"},
-	{drainPause, 3, time.Second, longerThanLease, "drain"},
+	{drainHold, 3, 500 * time.Millisecond, longest, "drain"},
+	{drainStop, 3, time.Second, longest, "drain"},
+	{drainPause, 3, time.Second, longest, "drain"},
 	{drainKill, 3, 100 * time.Millisecond, time.Second, "drain"},
 	{drainLose, 3, 0, 0, "drain"},
 	{drainSever, 2, 0, 0, "drain"},
-	{drainEvict, 0, 0, 0, "drain"},
+	{drainEvict, 1, 0, 0, "drain"},
+	{drainPass, 3, 2 * time.Second, longest, "drain"},
 }
 
 // schedule makes the misfortunes of one run: the same of the same seed. Early on everybody meets the
@@ -117,7 +121,7 @@ func schedule(seed uint64, span time.Duration, processes int, only []fault) []ev
 		if len(only) > 0 {
 			n = 0
 			if slices.Contains(only, w.fault) {
-				n = max(w.weight, 1)
+				n = w.weight
 			}
 		}
 		for range n {
@@ -133,7 +137,7 @@ func schedule(seed uint64, span time.Duration, processes int, only []fault) []ev
 		e := event{at: at, fault: w.fault, who: everybody, last: between(w.min, w.max)}
 		things := []string{w.seizes}
 		if slices.Contains([]string{"quota", "process", "network"}, w.seizes) {
-			if rnd.IntN(4) > 0 {
+			if rnd.IntN(4) > 0 && w.fault != sleepOver {
 				e.who = rnd.IntN(processes)
 				things[0] += strconv.Itoa(e.who)
 			} else {
@@ -163,9 +167,10 @@ func schedule(seed uint64, span time.Duration, processes int, only []fault) []ev
 }
 
 // slack is how long a time left that was read on local may have stood still before it counted on the
-// primary: with the process that had read it, and with the primary.
-func slack(all []event) time.Duration {
-	var process, primary time.Duration
+// primary: with the process that had read it, and with the primary. stood is how long one did that was
+// stopped until something had happened.
+func slack(all []event, stood time.Duration) time.Duration {
+	process, primary := stood, time.Duration(0)
 	for _, e := range all {
 		switch e.fault {
 		case stopWorker, drainHold, drainStop, drainPause:

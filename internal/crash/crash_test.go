@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -114,7 +115,7 @@ func TestAScheduleIsThatOfItsSeed(t *testing.T) {
 			t.Errorf("seed %d: %d faults only", seed, len(a))
 		}
 		for _, e := range a {
-			if e.at+e.last > 20*time.Second || e.fault == drainEvict {
+			if e.at+e.last > 20*time.Second {
 				t.Errorf("seed %d: %v at %v", seed, e, e.at)
 			}
 		}
@@ -180,11 +181,28 @@ func count(ops []*history.Op, s history.State) int {
 	return n
 }
 
+func TestAnAnswerThatComesLateIsOfItsQuestion(t *testing.T) {
+	t.Parallel()
+	p := startWorker(t)
+	acked(t, p, 10)
+	if n, err := p.drain(answerTime); n != 0 || err != nil {
+		t.Errorf("a drain of nothing: %d, %v", n, err)
+	}
+	p.signal(syscall.SIGSTOP)
+	if _, err := p.drain(time.Millisecond); err == nil {
+		t.Error("it is stopped, and answers")
+	}
+	p.signal(syscall.SIGCONT)
+	if st, err := p.status(answerTime); err != nil || !st.Enabled {
+		t.Errorf("status: %+v, %v", st, err)
+	}
+}
+
 func TestAWorkerEndsOnSIGTERM(t *testing.T) {
 	t.Parallel()
 	p := startWorker(t)
 	acked(t, p, 100)
-	if st, err := p.status(); err != nil || !st.Enabled {
+	if st, err := p.status(answerTime); err != nil || !st.Enabled {
 		t.Errorf("status: %+v, %v", st, err)
 	}
 	if err := p.end(); err != nil {

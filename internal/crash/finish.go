@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/redis-fallback/fallback"
@@ -20,7 +21,7 @@ func (t *trial) finish(ctx context.Context) (*outcome, error) {
 	out := &outcome{faults: len(t.faults)}
 	for _, s := range t.seats {
 		var stopped string
-		if err := s.process().ask("stop", &stopped); err != nil {
+		if err := s.process().ask("stop", &stopped, answerTime); err != nil {
 			return nil, err
 		}
 	}
@@ -28,7 +29,7 @@ func (t *trial) finish(ctx context.Context) (*outcome, error) {
 		return nil, err
 	}
 	for _, s := range t.seats {
-		st, err := s.process().status()
+		st, err := s.process().status(answerTime)
 		if err != nil {
 			return nil, err
 		}
@@ -39,13 +40,11 @@ func (t *trial) finish(ctx context.Context) (*outcome, error) {
 	defer primary.Close()
 	defer record.Close()
 	var err error
-	if out.undelivered, err = undelivered(ctx, primary, record); err != nil {
+	if out.rest, err = left(ctx, primary, record); err != nil {
 		return nil, err
 	}
-	for _, s := range t.seats {
-		if err := s.process().end(); err != nil {
-			return nil, err
-		}
+	if err := t.endAll(); err != nil {
+		return nil, err
 	}
 	final, err := check.ReadFinal(ctx, primary)
 	if err != nil {
@@ -54,7 +53,7 @@ func (t *trial) finish(ctx context.Context) (*outcome, error) {
 	if final.Letters, err = check.ReadLetters(ctx, record, recordName); err != nil {
 		return nil, err
 	}
-	final.Slack = slack(t.faults).Milliseconds()
+	final.Slack = slack(t.faults, t.stood).Milliseconds()
 	var ops []*history.Op
 	for _, path := range t.logs {
 		more, err := history.Read(path)
@@ -66,6 +65,17 @@ func (t *trial) finish(ctx context.Context) (*outcome, error) {
 	out.Report = check.History(ops, final)
 	out.notes = t.notes
 	return out, nil
+}
+
+// endAll ends the processes, all at once: each may take its time.
+func (t *trial) endAll() error {
+	errs := make([]error, len(t.seats))
+	var ends sync.WaitGroup
+	for i, s := range t.seats {
+		ends.Go(func() { errs[i] = s.process().end() })
+	}
+	ends.Wait()
+	return errors.Join(errs...)
 }
 
 // well waits until the primary serves for everybody, which it does only when the journal is delivered.
@@ -91,7 +101,7 @@ func (t *trial) well(ctx context.Context) error {
 func (t *trial) waiting(ctx context.Context, record *redis.Client) (string, error) {
 	for _, s := range t.seats {
 		p := s.process()
-		st, err := p.status()
+		st, err := p.status(answerTime)
 		if err != nil {
 			return "", err
 		}

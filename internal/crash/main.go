@@ -51,7 +51,7 @@ func command(ctx context.Context, args []string, out, errs io.Writer) int {
 	f.DurationVar(&s.pause, "pause", 50*time.Millisecond, "between two calls of one, on average")
 	f.BoolVar(&s.calm, "calm", false, "nothing happens")
 	f.BoolVar(&s.alone, "alone", false, "there is no local: what the harness finds then is a mistake of its own, or of the retries")
-	f.Func("only", "`faults` that come, separated by commas; default all but the eviction of a position", func(v string) error {
+	f.Func("only", "`faults` that come, separated by commas; default all", func(v string) error {
 		var err error
 		s.only, err = parseFaults(v)
 		return err
@@ -97,7 +97,7 @@ type result struct {
 }
 
 func (r result) bad() bool {
-	return r.err != nil || len(r.Violations) > 0 || r.undelivered > 0
+	return r.err != nil || len(r.Violations) > 0 || r.undelivered > 0 || r.unsettled != ""
 }
 
 // once does one run in a folder of its own, which goes if nothing was found.

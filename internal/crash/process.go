@@ -24,9 +24,15 @@ type process struct {
 	exited  chan struct{}
 	err     error // of its end
 
-	mu     sync.Mutex // protects killed, and one question at a time
+	mu     sync.Mutex // protects killed
 	killed bool
+
+	asking sync.Mutex // one question at a time; protects owed
+	owed   int        // answers that are still to come
 }
+
+// mostOwed bounds the answers to questions that were given up: those of a process that is stopped.
+const mostOwed = 64
 
 // spawn starts this program again, as a worker. What it logs goes to a file beside its history.
 func spawn(w *worker) (*process, error) {
@@ -39,7 +45,7 @@ func spawn(w *worker) (*process, error) {
 		return nil, err
 	}
 	defer errs.Close()
-	p := &process{w: w, cmd: exec.Command(program, w.args()...), answers: make(chan string, 1), exited: make(chan struct{})} //nolint:gosec,noctx // itself
+	p := &process{w: w, cmd: exec.Command(program, w.args()...), answers: make(chan string, mostOwed), exited: make(chan struct{})} //nolint:gosec,noctx // itself
 	p.cmd.Stderr = errs
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -55,7 +61,7 @@ func spawn(w *worker) (*process, error) {
 		for s := bufio.NewScanner(out); s.Scan(); {
 			select {
 			case p.answers <- s.Text():
-			default: // nobody has asked
+			default: // nobody asks any more
 			}
 		}
 		p.err = p.cmd.Wait()
@@ -89,32 +95,53 @@ func (p *process) died() error {
 	return nil
 }
 
-// ask sends a command and waits for the answer.
-func (p *process) ask(command string, answer any) error {
+// ask sends a command and waits for the answer, for so long.
+func (p *process) ask(command string, answer any, wait time.Duration) error {
+	p.asking.Lock()
+	defer p.asking.Unlock()
 	if err := p.died(); err != nil {
 		return err
-	}
-	select {
-	case <-p.answers: // of a question that was given up
-	default:
 	}
 	if _, err := io.WriteString(p.in, command+"\n"); err != nil {
 		return err
 	}
-	select {
-	case line := <-p.answers:
-		return json.Unmarshal([]byte(line), answer)
-	case <-p.exited:
-		return errors.Join(p.died(), io.EOF)
-	case <-time.After(2 * patience):
-		return fmt.Errorf("worker %d does not answer to %q", p.w.id, command)
+	p.owed++
+	limit := time.NewTimer(wait)
+	defer limit.Stop()
+	for {
+		select {
+		case line := <-p.answers:
+			if p.owed--; p.owed > 0 {
+				continue // of a question that was given up
+			}
+			return json.Unmarshal([]byte(line), answer)
+		case <-p.exited:
+			return errors.Join(p.died(), io.EOF)
+		case <-limit.C:
+			return fmt.Errorf("worker %d does not answer to %q", p.w.id, command)
+		}
 	}
 }
 
-func (p *process) status() (fallback.Status, error) {
+// answerTime is how long a process may take to answer that nobody has stopped.
+const answerTime = 2 * patience
+
+func (p *process) status(wait time.Duration) (fallback.Status, error) {
 	var s fallback.Status
-	err := p.ask("status", &s)
+	err := p.ask("status", &s, wait)
 	return s, err
+}
+
+// drain has it deliver the journal, and returns how many entries that were.
+func (p *process) drain(wait time.Duration) (int64, error) {
+	var d drained
+	if err := p.ask("drain", &d, wait); err != nil {
+		return 0, err
+	}
+	if d.Error != "" {
+		return d.Entries, errors.New(d.Error)
+	}
+	return d.Entries, nil
 }
 
 // end asks it to end as SIGTERM does, and waits.
@@ -123,7 +150,7 @@ func (p *process) end() error {
 	select {
 	case <-p.exited:
 		return p.err
-	case <-time.After(2 * patience):
+	case <-time.After(answerTime):
 		p.kill()
 		return fmt.Errorf("worker %d does not end on SIGTERM", p.w.id)
 	}

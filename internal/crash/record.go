@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/redis-fallback/fallback/internal/journal"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -15,6 +16,7 @@ const (
 	recordDatabase = 15
 	prefix         = "fallback:" + recordName + ":"
 	stateKey       = prefix + "state"
+	proberKey      = prefix + "lease:probe"
 	positionMarker = prefix + "position:"
 
 	positionPattern = positionMarker + "*" // braces mean nothing in a pattern
@@ -27,41 +29,57 @@ func (t *trial) record() *redis.Client {
 	return redis.NewClient(o)
 }
 
-// undelivered counts the entries of the journal, open or shut, that hold commands and stand behind the
-// position.
-func undelivered(ctx context.Context, primary, record *redis.Client) (int, error) {
-	id, err := record.HGet(ctx, stateKey, "id").Result()
-	if errors.Is(err, redis.Nil) {
-		return 0, nil
-	}
+// rest is what the record and the journal say that is not done yet, when all should be well.
+type rest struct {
+	undelivered int    // entries that hold commands and stand behind the position
+	unsettled   string // what local has not written down of it, or ""
+}
+
+// left reads it. Where the primary has lost the position, all counts from where local has settled it.
+func left(ctx context.Context, primary, record *redis.Client) (rest, error) {
+	fields, err := record.HMGet(ctx, stateKey, "id", "floor", "doubt").Result()
 	if err != nil {
-		return 0, err
+		return rest{}, err
 	}
-	position, err := primary.Get(ctx, positionMarker+id).Result()
+	id, _ := fields[0].(string)
+	if id == "" {
+		return rest{}, nil // nothing has tripped
+	}
+	floorText, _ := fields[1].(string)
+	doubtText, _ := fields[2].(string)
+	floor, doubt := journal.ParseID(floorText), journal.ParseID(doubtText)
+	text, err := primary.Get(ctx, positionMarker+id).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return 0, err
+		return rest{}, err
 	}
-	from := "-"
-	if at, _, _ := strings.Cut(position, " "); at != "" {
-		from = "(" + at
+	at := floor
+	if text != "" {
+		text, _, _ = strings.Cut(text, " ")
+		at = journal.ParseID(text)
+	}
+	var r rest
+	switch {
+	case at.After(floor):
+		r.unsettled = fmt.Sprintf("delivered up to %s, settled up to %s", at, floor)
+	case doubt.After(floor):
+		r.unsettled = fmt.Sprintf("in doubt up to %s, settled up to %s", doubt, floor)
 	}
 	streams, err := record.Keys(ctx, prefix+"journal*").Result()
 	if err != nil {
-		return 0, err
+		return rest{}, err
 	}
-	n := 0
 	for _, stream := range streams {
-		entries, err := record.Do(ctx, "XRANGE", stream, from, "+").Slice()
+		entries, err := record.Do(ctx, "XRANGE", stream, "("+at.String(), "+").Slice()
 		if err != nil {
-			return 0, fmt.Errorf("reading the journal: %w", err)
+			return rest{}, fmt.Errorf("reading the journal: %w", err)
 		}
 		for _, e := range entries {
 			if pair, ok := e.([]any); ok && len(pair) == 2 && hasCommands(pair[1]) {
-				n++
+				r.undelivered++
 			}
 		}
 	}
-	return n, nil
+	return r, nil
 }
 
 // hasCommands reads the header of an entry, its first field: an opening marker has none.

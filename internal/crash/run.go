@@ -27,6 +27,7 @@ type settings struct {
 	calm      bool    // without faults
 	alone     bool    // without local: everything that is acknowledged is on the primary already
 	only      []fault // of which there are, if any is named
+	plan      []event // in place of a schedule
 	bug       string
 }
 
@@ -44,13 +45,15 @@ type trial struct {
 	primary, local *redistest.Server
 	seats          []*seat
 	ends           sync.WaitGroup
+	over           chan struct{} // closed when nothing is to happen any more
 
 	mu    sync.Mutex // protects all below
 	spawn int
 	logs  []string
 	errs  []error
 	notes []string
-	traps []event // that wait for a drain
+	traps []*trap       // that wait for a drain
+	stood time.Duration // the longest time for which a process was stopped that might deliver then
 }
 
 // seat is the place of one process: it is killed and another takes it, the proxy stays.
@@ -63,23 +66,27 @@ type seat struct {
 // outcome is what one run has shown.
 type outcome struct {
 	*check.Report
-	faults      int
-	undelivered int // entries of the journal that the primary does not have
-	trips       int64
-	refusals    int64
-	notes       []string
+	rest
+	faults   int
+	trips    int64
+	refusals int64
+	notes    []string
 }
 
 // run does one run in dir, and checks it. Its error is one of the harness, or of processes that do not
 // become well again.
 func (s settings) run(ctx context.Context, seed uint64, dir string) (*outcome, error) {
-	t := &trial{settings: s, seed: seed, dir: dir}
+	t := s.trial(seed, dir)
 	defer t.tearDown()
 	if err := t.setUp(); err != nil {
 		return nil, err
 	}
 	t.began = time.Now()
-	if !s.calm {
+	switch {
+	case s.calm:
+	case s.plan != nil:
+		t.faults = s.plan
+	default:
 		t.faults = schedule(seed, s.span, s.processes, s.only)
 	}
 	if err := t.suffer(ctx); err != nil {
@@ -90,6 +97,10 @@ func (s settings) run(ctx context.Context, seed uint64, dir string) (*outcome, e
 		return nil, errors.Join(append(t.errs, err)...)
 	}
 	return out, errors.Join(t.errs...)
+}
+
+func (s settings) trial(seed uint64, dir string) *trial {
+	return &trial{settings: s, seed: seed, dir: dir, began: time.Now(), over: make(chan struct{})}
 }
 
 func (t *trial) setUp() error {
@@ -195,11 +206,30 @@ func (t *trial) suffer(ctx context.Context) error {
 		return ctx.Err()
 	case <-over.C:
 	}
+	if t.plan != nil {
+		t.met(ctx)
+	}
 	for _, s := range t.seats {
 		s.proxy.Renew()
 	}
+	close(t.over)
 	t.ends.Wait()
 	return nil
+}
+
+// met waits until all that was planned has happened, as long as it may take to be well again: each fault
+// waits for its own step.
+func (t *trial) met(ctx context.Context) {
+	all := make(chan struct{})
+	go func() {
+		t.ends.Wait()
+		close(all)
+	}()
+	select {
+	case <-all:
+	case <-ctx.Done():
+	case <-time.After(t.settle):
+	}
 }
 
 func (t *trial) tearDown() {

@@ -8,16 +8,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// drained is a run with one process, and a made-up drain through its proxy.
-type drained struct {
+// harness is a run with one process, and a made-up drain through its proxy.
+type harness struct {
 	*trial
 	rdb, direct *redis.Client
 }
 
-func newDrained(t *testing.T) *drained {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
 	needRedis(t)
-	d := &drained{trial: &trial{settings: settings{processes: 1, callers: 1, pause: time.Hour}, dir: t.TempDir(), began: time.Now()}}
+	d := &harness{trial: settings{processes: 1, callers: 1, pause: time.Hour}.trial(1, t.TempDir())}
 	t.Cleanup(d.tearDown)
 	if err := d.setUp(); err != nil {
 		t.Fatal(err)
@@ -31,12 +31,16 @@ func newDrained(t *testing.T) *drained {
 
 const position = positionMarker + "id"
 
-func (d *drained) drain() error {
+func (d *harness) drain() error {
 	ctx := context.Background()
 	return d.rdb.Watch(ctx, func(tx *redis.Tx) error {
+		if err := tx.MGet(ctx, position).Err(); err != nil {
+			return err
+		}
 		_, err := tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 			pipe.Set(ctx, position, "1-0", 0)
 			pipe.Incr(ctx, "delivered")
+			pipe.Incr(ctx, "others")
 			return nil
 		})
 		return err
@@ -57,15 +61,17 @@ func TestDrainsAreStruck(t *testing.T) {
 		{drainLose, true, "1"},
 		{drainSever, true, ""},
 		{drainEvict, true, "1"},
+		{drainPass, false, "1"},
 	} {
 		t.Run(string(c.fault), func(t *testing.T) {
 			t.Parallel()
-			d := newDrained(t)
+			d := newHarness(t)
 			before := d.seats[0].process()
-			d.trap(event{fault: c.fault, last: 50 * time.Millisecond})
+			tr := d.set(event{fault: c.fault, last: 50 * time.Millisecond})
 			if err := d.drain(); (err != nil) != c.fails {
 				t.Errorf("the drain: %v", err)
 			}
+			<-tr.done
 			d.ends.Wait()
 			if v := d.direct.Get(t.Context(), "delivered").Val(); v != c.delivered {
 				t.Errorf("delivered %q times, want %q", v, c.delivered)
@@ -77,7 +83,7 @@ func TestDrainsAreStruck(t *testing.T) {
 			if (after != before) != (c.fault == drainKill) {
 				t.Error("the process is another")
 			}
-			if _, err := after.status(); err != nil {
+			if _, err := after.status(answerTime); err != nil {
 				t.Error(err)
 			}
 			if len(d.errs) > 0 {
@@ -92,9 +98,9 @@ func TestDrainsAreStruck(t *testing.T) {
 
 func TestTrapsWaitForOneAnother(t *testing.T) {
 	t.Parallel()
-	d := newDrained(t)
-	d.trap(event{fault: drainSever})
-	d.trap(event{fault: drainLose})
+	d := newHarness(t)
+	d.set(event{fault: drainSever})
+	d.set(event{fault: drainLose})
 	for i, delivered := range []string{"", "1"} {
 		if err := d.drain(); err == nil {
 			t.Errorf("drain %d was not struck", i+1)

@@ -42,6 +42,9 @@ func (t *total) add(r result, verbose bool) {
 				fmt.Fprintln(t.out, "  "+n)
 			}
 		}
+		if r.unsettled != "" {
+			fmt.Fprintln(t.out, "  the journal: "+r.unsettled)
+		}
 		for _, v := range r.Violations[:min(len(r.Violations), shown)] {
 			fmt.Fprintln(t.out, "  "+v.String())
 		}

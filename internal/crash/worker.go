@@ -60,8 +60,8 @@ func (w *worker) args() []string {
 }
 
 // work is the main function of a worker. It takes commands, one a line, and answers each with a line:
-// "status" with its status in JSON, "stop" when the last call has returned. It ends with its input, and
-// on SIGTERM.
+// "status" with its status in JSON, "drain" with what it has delivered, "stop" when the last call has
+// returned. It ends with its input, and on SIGTERM.
 func work(args []string, in io.Reader, out io.Writer) error {
 	var w worker
 	if err := w.flags(workerCommand).Parse(args); err != nil {
@@ -120,6 +120,8 @@ func work(args []string, in io.Reader, out io.Writer) error {
 			case line == "stop":
 				end()
 				err = answer.Encode("stopped")
+			case line == "drain":
+				err = answer.Encode(drainNow(h))
 			case line == "status":
 				err = answer.Encode(h.Status())
 			default:
@@ -140,6 +142,26 @@ func work(args []string, in io.Reader, out io.Writer) error {
 		}
 		return err
 	}
+}
+
+// drained is the answer to "drain".
+type drained struct {
+	Entries int64
+	Error   string
+}
+
+// drainTime bounds a drain: where writers are quicker, it has no end.
+const drainTime = 3 * time.Second
+
+// drainNow delivers the journal as an operator has it done, without the lease of a return.
+func drainNow(h *fallback.Hook) drained {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	n, err := h.Drain(ctx, 0)
+	if err != nil {
+		return drained{n, err.Error()}
+	}
+	return drained{Entries: n}
 }
 
 // workerOptions shorten everything that takes minutes in production.

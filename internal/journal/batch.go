@@ -5,39 +5,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
-
-// mostReading bounds how long a batch is read. Writers that are quicker than local can be read would
-// otherwise be followed for as many entries as a batch may have, while nothing is delivered.
-const mostReading = 200 * time.Millisecond
 
 // mostRefolds bounds how often a batch is folded anew because that took too long.
 const mostRefolds = 3
 
 // batch delivers the entries after the position.
 func (w *work) batch(ctx context.Context, pos position, finger string) (bool, error) {
-	if err := w.read.start(ctx, w.record, pos.id); err != nil {
-		return false, err
-	}
-	if w.before.known == nil || pos.id != w.delivered { // or another drain knows more
-		if err := w.before.load(ctx, w.drain.Store); err != nil {
-			return false, err
-		}
-	}
-	f, n, err := w.fold(ctx)
+	p, err := w.take(ctx, pos)
 	if err != nil {
 		return false, err
 	}
+	f, n := p.f, p.n
 	upto := cmp.Or(f.last, pos.id)
-	commands, dead := w.sort(f.finish())
+	commands, dead := w.sort(p.commands)
 	w.crowded = f.crowded
 	w.full = w.full || f.crowded
 	if f.entries == 0 && len(commands) == 0 {
 		return false, nil
 	}
 	for _, e := range f.unread {
-		dead.add(Letter{Kind: LetterError, Entry: e.ID, DB: e.DB, Args: e.Commands[0], Error: e.bad.Error(), Folded: 1})
+		for i, args := range e.Commands {
+			dead.add(Letter{Kind: LetterError, Entry: e.ID, Index: i, DB: e.DB, Args: args, Error: e.bad.Error(), Folded: 1})
+		}
 	}
 	if n.Entries == 0 && len(commands) == 0 { // markers
 		if err := w.settle(ctx, upto, "", nil); err != nil {
@@ -63,9 +55,10 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 	if Mutate.NoDoubt {
 		doubt = ID{}
 	}
-	read := w.record
-	if err := w.mark(ctx, read, doubt); err != nil {
-		return false, err
+	if !p.marked {
+		if err := w.mark(ctx, w.record, doubt); err != nil {
+			return false, err
+		}
 	}
 	if w.now-f.now > leastGrace && w.refolded < mostRefolds {
 		// It was asleep, and what had not expired then may have: begin again by the time that it is now.
@@ -74,7 +67,11 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 	}
 	w.refolded = 0
 	t.now = w.now
-	w.read.prefetch(ctx, 2*f.entries)
+	changes := w.before.learn(f)
+	w.read.drop(f.entries, upto)
+	if t.more && w.options.Budget <= 0 && w.record.Serving != Closing {
+		w.foldAhead(ctx, upto)
+	}
 	errs, err := w.link.exec(ctx, &t)
 	if err != nil {
 		return false, w.notQueued(t.commands, err)
@@ -88,12 +85,20 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 		dead.behind = pos.String()
 		refusal = cmp.Or(refusal, w.link.judge("position", t.failed))
 	}
-	dead.deadlines = w.before.learn(f)
-	if err := w.settle(ctx, upto, "", &dead); err != nil {
+	if refusal != nil {
+		// A key may have lost what it was and not have got what it is, or the other way round.
+		if err := w.again(ctx, f.names); err != nil {
+			return false, err
+		}
+		dead.all = slices.DeleteFunc(dead.all, func(l Letter) bool {
+			return l.Kind == LetterError && slices.ContainsFunc(f.names, func(n name) bool { return n.entry == l.Entry })
+		})
+	}
+	dead.deadlines = changes
+	if err := w.settleAndMark(ctx, upto, &dead); err != nil {
 		return false, err
 	}
 	w.delivered = upto
-	w.read.drop(f.entries, upto)
 	w.progress.Entries += n.Entries
 	w.progress.Writes += n.Writes
 	w.progress.Again += n.Again
@@ -102,40 +107,6 @@ func (w *work) batch(ctx context.Context, pos position, finger string) (bool, er
 		return false, refusal
 	}
 	return w.left(ctx)
-}
-
-// fold reads as many entries as one transaction may deliver, and counts them.
-func (w *work) fold(ctx context.Context) (f *folder, n Progress, err error) {
-	bounds := w.drain.Batch.orDefault()
-	f = newFolder(w.now, w.drain.home(), bounds, !w.apart, w.before, &w.chains)
-	f.part, f.shut = w.part, w.record.Serving == Closing
-	if left := w.options.Budget - w.commands() - 3; w.options.Budget > 0 && left <= int64(bounds.Commands) {
-		f.bounds.Commands, f.exact = int(max(left, 1)), true
-	}
-	began := time.Now()
-	for {
-		if f.entries%64 == 63 && time.Since(began) > mostReading {
-			w.full = true
-			return f, n, nil
-		}
-		e, err := w.read.next(ctx, f.entries)
-		if err != nil {
-			return nil, n, err
-		}
-		w.full = e != nil
-		f.end = e == nil
-		if e == nil || !f.add(e) {
-			return f, n, nil
-		}
-		if len(e.Commands) == 0 {
-			continue
-		}
-		n.Entries++
-		n.Writes += int64(len(e.Commands))
-		if !e.ID.After(w.record.Floor) {
-			n.Again++
-		}
-	}
 }
 
 // sort takes out what the primary would not queue: it becomes dead letters.

@@ -90,7 +90,7 @@ func (s *Store) Change(ctx context.Context, from *Record, c Change) (View, bool,
 		wait = Retention
 	}
 	reply, err := changeScript.Run(ctx, s.rdb,
-		[]string{s.state(), s.fence(), s.stream(), s.kept(), s.deadlines(), s.redo()},
+		[]string{s.state(), s.fence(), s.stream(), s.kept(), s.deadlines(), s.redo(), s.names()},
 		from.ID, strconv.FormatUint(from.Epoch, 10), string(c.What), s.Channel(), c.By,
 		c.Reason, c.Cause, c.Kind, c.Limit, c.Usage, pin, wait.Milliseconds(), c.Address).Slice()
 	if err != nil {

@@ -21,6 +21,10 @@ func (w *work) confirm(ctx context.Context, upto ID) error {
 		if len(e.Commands) > 0 {
 			n++
 		}
+		// Nobody has seen whether the primary took all that the key is made of.
+		if err := w.again(ctx, namesOf(e)); err != nil {
+			return err
+		}
 		q.note(e)
 		return nil
 	})
@@ -88,6 +92,7 @@ func (w *work) tell(e *Entry, i int, v verdict, dead *letters) {
 // between calls do with the entries after the floor, up to an id. It does not hold them.
 func (w *work) between(ctx context.Context, upto ID, do func(*Entry) error) error {
 	r := reader{store: w.drain.Store}
+	defer r.close()
 	if err := r.start(ctx, w.record, w.record.Floor); err != nil {
 		return err
 	}

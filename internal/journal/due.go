@@ -26,6 +26,8 @@ func (d *dueAfterwards) note(e *Entry) {
 		switch strings.ToLower(args[0]) {
 		case "set", "persist", "getset":
 			d.at[place{db, args[1]}] = 0
+		case NameName: // it is written down once more, and its copy brings the deadline
+			d.at[place{db, args[1]}] = 0
 		case "del", "unlink":
 			for _, key := range args[1:] {
 				d.at[place{db, key}] = 0

@@ -43,41 +43,53 @@ var errEntry = errors.New("redis fallback: an entry of the journal cannot be rea
 
 // ParseEntry reads an entry from its id and its flattened fields: the header
 // "kind|db|arguments of each command|deadlines", and the arguments.
-func ParseEntry(id string, fields []string) (Entry, error) {
-	e := Entry{ID: ParseID(id)}
-	bad := func(what string) (Entry, error) { return e, fmt.Errorf("%w: %s: %s", errEntry, id, what) }
+func ParseEntry(id string, fields []string) (e Entry, err error) {
+	var d decoder
+	err = d.decode(&e, id, fields)
+	return e, err
+}
+
+// decoder reads entries. Most headers are as the one before, and are not read again.
+type decoder struct {
+	slab      int    // for how many commands room is made at least
+	text      string // the header
+	kind      Kind
+	db        string
+	counts    []int  // arguments of each command
+	deadlines string // their text
+	lists     [][]string
+}
+
+func (d *decoder) decode(e *Entry, id string, fields []string) error {
+	*e = Entry{ID: ParseID(id)}
+	bad := func(what string) error { return fmt.Errorf("%w: %s: %s", errEntry, id, what) }
 	if len(fields) == 0 {
 		return bad("it is empty")
 	}
-	kind, head, ok1 := strings.Cut(fields[0], "|")
-	db, head, ok2 := strings.Cut(head, "|")
-	counts, deadlines, ok3 := strings.Cut(head, "|")
-	if !ok1 || !ok2 || !ok3 || len(kind) != 1 || strings.IndexByte(deadlines, '|') >= 0 {
-		return bad("no header")
-	}
-	e.Kind, e.DB = Kind(kind[0]), db
-	if e.DB != "" {
-		if n, err := strconv.Atoi(e.DB); err != nil || n < 0 {
-			return bad("no database")
+	if d.text != fields[0] || d.text == "" {
+		if wrong := d.header(fields[0]); wrong != "" {
+			d.text, e.Kind, e.DB = "", d.kind, d.db
+			return bad(wrong)
 		}
 	}
+	e.Kind, e.DB = d.kind, d.db
 	rest := fields[1:]
-	if counts != "" {
-		e.Commands = make([][]string, 0, strings.Count(counts, ",")+1)
-		for count := range strings.SplitSeq(counts, ",") {
-			n, err := strconv.Atoi(count)
-			if err != nil || n < 1 || n > len(rest) {
+	if len(d.counts) > 0 {
+		e.Commands = d.commands(len(d.counts))
+		for i, n := range d.counts {
+			if n > len(rest) {
 				return bad("wrong number of arguments")
 			}
-			e.Commands = append(e.Commands, rest[:n:n])
+			e.Commands[i] = rest[:n:n]
 			rest = rest[n:]
 		}
 	}
 	if len(rest) > 1 {
 		return bad("arguments of no command")
 	}
-	if deadlines != "" {
-		for text := range strings.SplitSeq(deadlines, ",") {
+	if d.deadlines != "" {
+		e.Deadlines = make([]Deadline, 0, strings.Count(d.deadlines, ",")+1)
+		for text := range strings.SplitSeq(d.deadlines, ",") {
 			d, ok := parseDeadline(text)
 			if !ok || d.Command >= len(e.Commands) || d.Arg >= len(e.Commands[d.Command]) {
 				return bad("no deadline")
@@ -85,7 +97,45 @@ func ParseEntry(id string, fields []string) (Entry, error) {
 			e.Deadlines = append(e.Deadlines, d)
 		}
 	}
-	return e, nil
+	return nil
+}
+
+// header reads a header, and returns what is wrong with it.
+func (d *decoder) header(text string) (wrong string) {
+	d.text, d.kind, d.db, d.deadlines, d.counts = text, 0, "", "", d.counts[:0]
+	kind, head, ok1 := strings.Cut(text, "|")
+	db, head, ok2 := strings.Cut(head, "|")
+	counts, deadlines, ok3 := strings.Cut(head, "|")
+	if !ok1 || !ok2 || !ok3 || len(kind) != 1 || strings.IndexByte(deadlines, '|') >= 0 {
+		return "no header"
+	}
+	d.kind, d.db, d.deadlines = Kind(kind[0]), db, deadlines
+	if db != "" {
+		if n, err := strconv.Atoi(db); err != nil || n < 0 {
+			return "no database"
+		}
+	}
+	if counts == "" {
+		return ""
+	}
+	for count := range strings.SplitSeq(counts, ",") {
+		n, err := strconv.Atoi(count)
+		if err != nil || n < 1 {
+			return "wrong number of arguments"
+		}
+		d.counts = append(d.counts, n)
+	}
+	return ""
+}
+
+// commands returns room for the commands of an entry.
+func (d *decoder) commands(n int) [][]string {
+	if len(d.lists) < n {
+		d.lists = make([][]string, max(n, d.slab))
+	}
+	list := d.lists[:n:n]
+	d.lists = d.lists[n:]
+	return list
 }
 
 // parseDeadline reads "command.argument=ms".

@@ -18,6 +18,8 @@ const batchCost = 5
 // without a mark. What is written meanwhile, or has been delivered and not been settled, makes it wrong.
 func (d *Drain) Estimate(ctx context.Context) (Estimate, error) {
 	w := d.begin(Options{})
+	defer w.end()
+	w.estimates = true
 	var sum Estimate
 	if err := w.look(ctx); err != nil || w.record.Serving == Primary {
 		return sum, err
@@ -27,10 +29,11 @@ func (d *Drain) Estimate(ctx context.Context) (Estimate, error) {
 	}
 	began := uint64(w.now)
 	for {
-		f, n, err := w.fold(ctx)
+		p, err := w.parcel(ctx)
 		if err != nil {
 			return sum, err
 		}
+		f, n := p.f, p.n
 		if f.entries == 0 {
 			break
 		}

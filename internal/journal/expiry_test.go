@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/redis-fallback/fallback/internal/journal"
+	"github.com/redis/go-redis/v9"
 )
 
 // asWritten runs a write on local, and writes its entry as the product does: with the deadline that the
@@ -199,6 +200,42 @@ func TestDeadlinesAreMadeGoodThoughNothingElseIsLeft(t *testing.T) {
 		if left := r.rdb.PTTL(r.ctx, fmt.Sprint("k", i)).Val(); left <= 0 || left > time.Minute {
 			t.Errorf("k%d has %v left", i, left)
 		}
+	}
+	r.settled()
+}
+
+// A batch that is not the journal's last gives a key more time than it has. If then the position goes, and
+// the batch is buried, nothing but what local remembers takes that time away again.
+func TestKeysOfABuriedBatchExpireAsOnLocal(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const has = 5 * time.Second
+	at := r.now() + has.Milliseconds()
+	r.write("set s v", journal.Deadline{Arg: 1, Ms: at})
+	r.write("set t v")
+	d := r.drain()
+	d.Batch.Entries = 1
+	lose(d.Primary, "exec", 2) // that of the first position, and that of the batch
+	d.Store.Client().AddHook(&spy{before: func(string, []redis.Cmder) error {
+		if r.rdb.Exists(r.ctx, "s").Val() == 1 {
+			return errors.New("dead")
+		}
+		return nil
+	}})
+	if _, err := d.Deliver(r.ctx, journal.Options{}); err == nil {
+		t.Fatal("it did not die")
+	}
+	if left := r.rdb.PTTL(r.ctx, "s").Val(); left <= has {
+		t.Fatalf("it was given %v: no more than it has", left)
+	}
+	r.check(r.rdb.Del(r.ctx, r.store.PositionKey(r.record().ID)).Err())
+	r.deliver(r.drain())
+	r.wants("t", "v")
+	if left := r.rdb.PTTL(r.ctx, "s").Val(); left > has || left < 0 {
+		t.Errorf("it has %v left, want what it has on local", left)
+	}
+	if l := r.letters(1)[0]; l.Kind != journal.LetterDoubt {
+		t.Errorf("the letter is %+v", l)
 	}
 	r.settled()
 }

@@ -34,6 +34,11 @@ type Fitness struct {
 	Warnings   []Warning
 }
 
+// Evicts reports that the server takes keys away by itself when its memory is full.
+func (f *Fitness) Evicts() bool {
+	return f.MemoryMax > 0 && f.Policy != "" && f.Policy != "noeviction"
+}
+
 // Warning is something about a server that can cost acknowledged writes, or is in the way. Neither text
 // has a secret in it, nor a key.
 type Warning struct {

@@ -65,11 +65,18 @@ type Fleet struct {
 	Bytes     int64
 	Oldest    ID // not delivered; 0-0 where there is none
 	Dead      int64
+	Names     int64 // keys of which it has the name alone
+	NamesOnly bool  // it adds no operations on keys that local holds whole
 	Full      bool
 }
 
-// Limits are what the journal may grow to; 0 is no limit.
-type Limits struct{ Entries, Bytes int64 }
+// Limits are what the journal may grow to until it keeps names in place of operations; 0 is no limit. At
+// twice as much it is full.
+type Limits struct {
+	Entries, Bytes int64
+	NoNames        bool // it is full at once: what is missing on local may have been evicted
+	Unknown        bool // which of the two it is: all stays as it was measured last
+}
 
 // Tick says that p is alive, unless p is nil, and returns what local knows. It opens a journal that has
 // been shut for too long.
@@ -82,9 +89,16 @@ func (s *Store) Tick(ctx context.Context, p *Process, limits Limits) (*Fleet, er
 		}
 		id, text = p.ID, string(b)
 	}
+	noNames := ""
+	if limits.NoNames {
+		noNames = "1"
+	}
+	if limits.Unknown {
+		noNames = "?"
+	}
 	reply, err := tickScript.Run(ctx, s.rdb,
-		[]string{s.state(), s.processes(), s.stream(), s.dead(), s.lease(Prober), s.lease(Drainer), s.fence()},
-		id, text, ProcessTime.Milliseconds(), limits.Entries, limits.Bytes).Slice()
+		[]string{s.state(), s.processes(), s.stream(), s.dead(), s.lease(Prober), s.lease(Drainer), s.fence(), s.names()},
+		id, text, ProcessTime.Milliseconds(), limits.Entries, limits.Bytes, noNames).Slice()
 	if err != nil {
 		return nil, unfit(err)
 	}
@@ -103,8 +117,9 @@ func (s *Store) Tick(ctx context.Context, p *Process, limits Limits) (*Fleet, er
 	f.Bytes, _ = reply[6].(int64)
 	f.Oldest = ParseID(fmt.Sprint(reply[7]))
 	f.Dead, _ = reply[8].(int64)
-	full, _ := reply[9].(int64)
-	f.Full = full == 1
+	f.Names, _ = reply[9].(int64)
+	f.NamesOnly = strings.HasPrefix(v.Record.Limits, "names")
+	f.Full = strings.HasSuffix(v.Record.Limits, "full")
 	all, err := pairs(reply[2])
 	if err != nil {
 		return nil, err

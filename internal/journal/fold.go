@@ -39,11 +39,12 @@ type folder struct {
 	entries int
 	last    ID // of the entries
 	unread  []*Entry
-	walled  bool // nothing is known of what was before
-	end     bool // of the journal: nothing comes after these entries
-	part    bool // the drain is not to reach the end
-	shut    bool // writers wait: nothing is made good that can be left
-	crowded bool // there was no room to make all deadlines good
+	names   []name // that entries are
+	walled  bool   // nothing is known of what was before
+	end     bool   // of the journal: nothing comes after these entries
+	part    bool   // the drain is not to reach the end
+	shut    bool   // writers wait: nothing is made good that can be left
+	crowded bool   // there was no room to make all deadlines good
 
 	tightened map[place]slack // keys that were given more time before, and what they have now
 	reset     bool            // the position has to be set again, for a command may have taken it away
@@ -212,9 +213,10 @@ func (f *folder) single(c *chain, kind Kind, h how, name string, args []string, 
 		c.kill(from)
 	case known > 0:
 		c.expire(known, from)
-	case kind != KindScript:
+	case kind != KindScript && !removes[name]:
 		// A write that keeps the deadline records it: there is none any more. Only what ran beside a
-		// script of the user has not looked.
+		// script of the user has not looked, and what only takes away, since to a key that is gone it does
+		// nothing.
 		c.expire(0, from)
 	}
 }

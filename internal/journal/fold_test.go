@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -216,6 +217,26 @@ func TestFoldedCommandsLeaveTheSameState(t *testing.T) {
 		if a, b := fmt.Sprint(dump(t, raw)), fmt.Sprint(dump(t, folded)); a != b {
 			t.Fatalf("seed %d, round %d: as they were written:\n%s\nfolded:\n%s\nraw commands:\n%s\nfolded ones:\n%s",
 				seed, round, a, b, strings.Join(lines, "\n"), strings.Join(got, "\n"))
+		}
+	}
+}
+
+// What only takes away is written down without the deadline of its key, which keeps the one that it has.
+func TestWhatOnlyTakesAwayKeepsTheDeadline(t *testing.T) {
+	t.Parallel()
+	const now, due = 1_000_000, 2_000_000
+	for _, line := range []string{
+		"hdel k f", "srem k a", "zrem k a", "zremrangebyrank k 0 1", "zremrangebyscore k 0 1", "zremrangebylex k - +", "lrem k 0 a", "ltrim k 0 1",
+	} {
+		got := journal.Fold(now, []journal.Entry{
+			{
+				ID: journal.ID{Ms: now - 2}, Kind: journal.KindWrite, Commands: [][]string{{journal.DeadlineName, "k"}},
+				Deadlines: []journal.Deadline{{Arg: 1, Ms: due}},
+			},
+			{ID: journal.ID{Ms: now - 1}, Kind: journal.KindWrite, Commands: [][]string{strings.Fields(line)}},
+		})
+		if want := []string{line, "pexpire k 1000000"}; !slices.Equal(got, want) {
+			t.Errorf("delivered %q, want %q", got, want)
 		}
 	}
 }

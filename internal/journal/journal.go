@@ -24,6 +24,9 @@ type Store struct {
 	db   int
 	name string
 
+	mirrored bool // local is kept warm
+	home     int  // the database that it is kept warm in
+
 	scripts scripts
 	version atomic.Uint32
 }
@@ -52,6 +55,10 @@ func (s *Store) kept() string      { return s.key("kept") }
 func (s *Store) dead() string      { return s.key("dead") }
 func (s *Store) deadlines() string { return s.key("deadlines") }
 func (s *Store) redo() string      { return s.key("redo") }
+func (s *Store) names() string     { return s.key("names") }
+func (s *Store) partial() string   { return s.key("partial") }
+func (s *Store) meta() string      { return s.key("mirror") }
+func (s *Store) unsure() string    { return s.key("mirror:unsure") }
 func (s *Store) processes() string { return s.key("processes") }
 func (s *Store) lease(role Role) string {
 	return s.key("lease:" + string(role))

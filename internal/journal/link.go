@@ -40,9 +40,10 @@ type link struct {
 	finger   string
 	refused  func(error) bool
 	known    map[string]error // databases that were selected, and what came of it
-	spent    int64            // commands that were sent
-	armed    *armed           // the next transaction has begun
-	broken   bool             // it is to be used no more
+	queue    queue
+	spent    int64  // commands that were sent
+	armed    *armed // the next transaction has begun
+	broken   bool   // it is to be used no more
 }
 
 // armed is a transaction that has begun: its WATCH, MGET and MULTI went with the EXEC before, which saves

@@ -53,6 +53,15 @@ var hows = func() map[string]how {
 	return m
 }()
 
+// removes are the commands that only take away, which are written down without the deadline of their key.
+var removes = func() map[string]bool {
+	m := map[string]bool{}
+	for name := range strings.FieldsSeq(`hdel hgetdel srem zrem zremrangebyrank zremrangebyscore zremrangebylex lrem ltrim`) {
+		m[name] = true
+	}
+	return m
+}()
+
 // howOf returns what folding may do with a command, and its name in lower case.
 func howOf(args []string) (how, string) {
 	h, ok := hows[args[0]]

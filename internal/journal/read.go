@@ -2,11 +2,7 @@ package journal
 
 import (
 	"context"
-	"errors"
 	"strconv"
-	"strings"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // How much is read at once, so that local is not held up and memory stays bounded.
@@ -27,7 +23,8 @@ type reader struct {
 	cursor  ID       // and it has been read up to here
 	entries []Entry
 	count   int
-	ahead   *chunk // is being read
+	socket  *socket
+	ahead   *chunk // is being read, over the socket
 	full    bool   // the last chunk was: there may be more
 }
 
@@ -41,7 +38,8 @@ func (r *reader) start(ctx context.Context, rec *Record, after ID) error {
 		r.entries, r.from = r.entries[n:], after
 		return nil
 	}
-	r.id, r.epoch, r.from, r.cursor, r.entries, r.ahead, r.full = rec.ID, rec.Epoch, after, after, nil, nil, false
+	r.abandon()
+	r.id, r.epoch, r.from, r.cursor, r.entries, r.full = rec.ID, rec.Epoch, after, after, nil, false
 	r.streams = nil
 	if r.count == 0 {
 		r.count = firstChunk
@@ -110,6 +108,7 @@ func (r *reader) more(ctx context.Context) (bool, error) {
 type chunk struct {
 	stream  string
 	count   int
+	stop    context.CancelFunc
 	done    chan struct{}
 	entries []Entry
 	bytes   int
@@ -124,16 +123,18 @@ func (r *reader) prefetch(ctx context.Context, n int) {
 	}
 }
 
-// fetch begins to read the chunk after the cursor.
+// fetch begins to read the chunk after the cursor. Until that is done the socket is its own.
 func (r *reader) fetch(ctx context.Context) *chunk {
-	c := &chunk{stream: r.streams[0], count: r.count, done: make(chan struct{})}
-	cmd := redis.NewRawCmd(ctx, "xrange", c.stream, "("+r.cursor.String(), "+", "count", c.count)
-	rdb := r.store.rdb
+	ctx, stop := context.WithCancel(ctx)
+	c := &chunk{stream: r.streams[0], count: r.count, stop: stop, done: make(chan struct{})}
+	after := "(" + r.cursor.String()
 	go func() {
 		defer close(c.done)
-		if c.err = rdb.Process(ctx, cmd); c.err == nil {
-			c.bytes = len(cmd.Val())
-			c.entries, c.err = parseRange(string(cmd.Val()))
+		defer stop()
+		var raw string
+		if raw, c.err = r.call(ctx, "xrange", c.stream, after, "+", "count", strconv.Itoa(c.count)); c.err == nil {
+			c.bytes = len(raw)
+			c.entries, c.err = parseRange(raw)
 		}
 		if Mutate.Swap {
 			swap(c.entries)
@@ -142,67 +143,42 @@ func (r *reader) fetch(ctx context.Context) *chunk {
 	return c
 }
 
-var errReply = errors.New("redis fallback: a reply of local cannot be read")
-
-// parseRange reads the reply of XRANGE from its bytes. All text is in one string: the general way makes
-// several objects of every argument.
-func parseRange(raw string) ([]Entry, error) {
-	p := replyParser{raw}
-	if strings.HasPrefix(raw, "-") {
-		return nil, replyError(strings.TrimSuffix(raw[1:], "\r\n"))
+func (r *reader) call(ctx context.Context, args ...string) (raw string, err error) {
+	if r.socket == nil {
+		if r.socket, err = openSocket(ctx, r.store.rdb); err != nil {
+			return "", err
+		}
 	}
-	n, ok := p.count('*')
-	if !ok {
-		return nil, errReply
+	raw, err = r.socket.call(ctx, args...)
+	if err != nil || ctx.Err() != nil { // what ends a context may end the next call
+		r.socket.close()
+		r.socket = nil
 	}
-	entries := make([]Entry, 0, n)
-	var slab []string // the fields of many entries
-	for range n {
-		two, ok1 := p.count('*')
-		id, ok2 := p.text()
-		m, ok3 := p.count('*')
-		if !ok1 || !ok2 || !ok3 || two != 2 {
-			return nil, errReply
-		}
-		if len(slab) < m {
-			slab = make([]string, max(m, 512))
-		}
-		fields := slab[:m:m]
-		slab = slab[m:]
-		for i := range fields {
-			if fields[i], ok = p.text(); !ok {
-				return nil, errReply
-			}
-		}
-		e, err := ParseEntry(id, fields)
-		if err != nil {
-			e.bad, e.Commands, e.Deadlines = err, [][]string{fields}, nil
-		}
-		entries = append(entries, e)
-	}
-	return entries, nil
+	return raw, err
 }
 
-type replyParser struct{ rest string }
-
-func (p *replyParser) count(kind byte) (int, bool) {
-	line, rest, ok := strings.Cut(p.rest, "\r\n")
-	if !ok || line == "" || line[0] != kind {
-		return 0, false
+// abandon ends what is being read ahead.
+func (r *reader) abandon() {
+	if r.ahead != nil {
+		r.ahead.stop()
+		<-r.ahead.done
+		r.ahead = nil
 	}
-	n, err := strconv.Atoi(line[1:])
-	p.rest = rest
-	return n, err == nil && n >= 0 && n <= len(rest) // nothing has fewer bytes than items
 }
 
-func (p *replyParser) text() (string, bool) {
-	n, ok := p.count('$')
-	if !ok || n > len(p.rest)-2 {
-		return "", false
+// close ends the reading. It may begin again.
+func (r *reader) close() {
+	r.abandon()
+	if r.socket != nil {
+		r.socket.close()
+		r.socket = nil
 	}
-	s := p.rest[:n]
-	p.rest = p.rest[n+2:]
-	return s, true
+}
+
+// reset forgets what was read.
+func (r *reader) reset() {
+	r.abandon()
+	*r = reader{store: r.store, count: r.count, socket: r.socket}
 }
 
 // drop forgets entries that were delivered, up to an id.

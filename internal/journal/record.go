@@ -40,6 +40,8 @@ type Record struct {
 	By      string        // the process that made the change
 	Pace    time.Duration // what a write waits, so that the drain gets ahead
 	Spent   int64         // commands that drains have sent since the trip
+	Begun   ID            // of the marker that the journal was opened with
+	Limits  string        // which the journal has passed: "", "full", "names" or "names full"
 }
 
 // Fence is what a write must find on local to be let through.
@@ -65,7 +67,7 @@ func parseRecord(reply any) (*Record, error) {
 		ID: m["id"], Primary: m["primary"], Address: m["addr"], Serving: Serving(m["serving"]),
 		Reason: m["reason"], Cause: m["cause"], Kind: m["kind"], Pin: Serving(m["pin"]),
 		Floor: ParseID(m["floor"]), Last: ParseID(m["last"]), Doubt: ParseID(m["doubt"]),
-		Behind: m["behind"], Closed: m["closed"], By: m["by"],
+		Behind: m["behind"], Closed: m["closed"], By: m["by"], Begun: ParseID(m["begun"]), Limits: m["names"],
 	}
 	r.Epoch, err = strconv.ParseUint(m["epoch"], 10, 64)
 	if err != nil || r.ID == "" || r.Serving != Primary && r.Serving != Local && r.Serving != Closing {

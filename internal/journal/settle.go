@@ -47,12 +47,18 @@ func (w *work) mark(ctx context.Context, read *Record, upto ID) error {
 }
 
 func (w *work) marks(ctx context.Context, id, epoch string, upto ID) (bool, error) {
-	s := w.drain.Store
-	reply, err := markScript.Run(ctx, s.rdb, []string{s.state(), s.redo()}, id, epoch, upto.String()).Slice()
+	keys, args := w.marking(id, epoch, upto)
+	reply, err := markScript.Run(ctx, w.drain.Store.rdb, keys, args...).Slice()
 	if err != nil {
 		return false, unfit(err)
 	}
 	return w.heard(reply, id)
+}
+
+// marking returns the keys and the arguments of the script.
+func (w *work) marking(id, epoch string, upto ID) (keys []string, args []any) {
+	s := w.drain.Store
+	return []string{s.state(), s.redo()}, []any{id, epoch, upto.String()}
 }
 
 // heard takes over what a script on local has answered.
@@ -80,9 +86,22 @@ func (w *work) heard(reply []any, id string) (bool, error) {
 // settle records that everything up to an id has been delivered, with the letters of it. With a floor
 // given it does nothing unless that is the floor still.
 func (w *work) settle(ctx context.Context, upto ID, floor string, dead *letters) error {
-	s := w.drain.Store
+	if err := w.drain.Store.unlike(ctx, dead.keys()); err != nil {
+		return err
+	}
+	keys, args := w.settling(upto, floor, dead)
 	spent := w.commands()
-	args := []any{w.record.ID, upto.String(), floor, spent - w.told, Retention.Milliseconds(), "", 0}
+	reply, err := settleScript.Run(ctx, w.drain.Store.rdb, keys, args...).Slice()
+	if err != nil {
+		return err
+	}
+	return w.settled(reply, spent, dead)
+}
+
+// settling returns the keys and the arguments of the script.
+func (w *work) settling(upto ID, floor string, dead *letters) (keys []string, args []any) {
+	s := w.drain.Store
+	args = []any{w.record.ID, upto.String(), floor, w.commands() - w.told, Retention.Milliseconds(), "", 0}
 	if dead != nil {
 		args[5], args[6] = dead.behind, 3*len(dead.all)
 		for i := range dead.all {
@@ -91,11 +110,11 @@ func (w *work) settle(ctx context.Context, upto ID, floor string, dead *letters)
 		}
 		args = append(args, dead.deadlines...)
 	}
-	reply, err := settleScript.Run(ctx, s.rdb,
-		[]string{s.state(), s.stream(), s.kept(), s.dead(), s.redo(), s.deadlines()}, args...).Slice()
-	if err != nil {
-		return err
-	}
+	return []string{s.state(), s.stream(), s.kept(), s.dead(), s.redo(), s.deadlines()}, args
+}
+
+// settled takes over what the script has answered, which was told of so many commands.
+func (w *work) settled(reply []any, spent int64, dead *letters) error {
 	done, err := w.heard(reply, w.record.ID)
 	if err != nil {
 		return err
@@ -112,6 +131,39 @@ func (w *work) settle(ctx context.Context, upto ID, floor string, dead *letters)
 		}
 	}
 	return nil
+}
+
+// settleAndMark settles a batch, and marks the one that was folded meanwhile: in this order, but on one
+// way to local. Both compare what they always do. It marks only what will be sent as things stand, or a
+// position that is lost would put more in doubt than may have run.
+func (w *work) settleAndMark(ctx context.Context, upto ID, dead *letters) error {
+	a := w.next
+	if a == nil || !a.folded() || w.redo > 0 || len(dead.all) > 0 || w.link.armed == nil ||
+		!a.stands(w.link.armed.position, w.record) || Mutate.NoDoubt {
+		return w.settle(ctx, upto, "", dead)
+	}
+	read, spent := w.record, w.commands()
+	keys, args := w.settling(upto, "", dead)
+	pipe := w.drain.Store.rdb.Pipeline()
+	settle := settleScript.EvalSha(ctx, pipe, keys, args...)
+	keys, args = w.marking(read.ID, strconv.FormatUint(read.Epoch, 10), a.f.last)
+	mark := markScript.EvalSha(ctx, pipe, keys, args...)
+	_, _ = pipe.Exec(ctx)
+	reply, err := settle.Slice()
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		return w.settle(ctx, upto, "", dead)
+	} else if err != nil {
+		return err
+	}
+	if err = w.settled(reply, spent, dead); err != nil {
+		return err
+	}
+	if reply, err = mark.Slice(); err != nil { // it is marked with its own turn
+		return nil
+	}
+	done, err := w.heard(reply, read.ID)
+	a.marked = err == nil && done && w.record.Primary == read.Primary
+	return err
 }
 
 func again(l *Letter) string {
@@ -199,13 +251,15 @@ func (w *work) mend(ctx context.Context, pos position, finger string) (bool, err
 const buryAtOnce = 500
 
 // bury makes dead letters of the entries after the floor, up to an id: they may have been delivered, and
-// nobody can know.
+// nobody can know. If they were, their keys may have been given more time than they have, so that is made
+// good; and if not, a key then expires as it does on local.
 func (w *work) bury(ctx context.Context, upto ID) error {
 	for w.record.Floor.Compare(upto) < 0 {
 		if err := w.read.start(ctx, w.record, w.record.Floor); err != nil {
 			return err
 		}
 		dead := letters{at: time.UnixMilli(w.now)}
+		due := dueAfterwards{home: w.drain.home(), at: map[place]int64{}}
 		last, n := upto, 0
 		for ; ; n++ {
 			e, err := w.read.next(ctx, n)
@@ -220,6 +274,14 @@ func (w *work) bury(ctx context.Context, upto ID) error {
 				break
 			}
 			last = e.ID
+			due.note(e)
+			if all := namesOf(e); len(all) > 0 {
+				// Their state may be delivered as often as one likes.
+				if err := w.again(ctx, all); err != nil {
+					return err
+				}
+				continue
+			}
 			for i, args := range e.Commands {
 				l := Letter{
 					Kind: LetterDoubt, Entry: e.ID, Index: i, DB: e.DB, Args: args, Doubt: true, Folded: 1,
@@ -233,6 +295,8 @@ func (w *work) bury(ctx context.Context, upto ID) error {
 				dead.add(l)
 			}
 		}
+		dead.deadlines = due.changes()
+		w.before.known = nil // read again with the next batch
 		if err := w.settleRead(ctx, w.record, last, &dead); err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ import (
 // short returns the arguments of a call of a short script, nil where it takes the long one.
 func (s *Store) short(w Write, cmds []Noted) []any {
 	switch {
-	case w.Noting || Mutate.NoFence:
+	case w.Noting || w.Keys || Mutate.NoFence:
 		return nil
 	case w.Many:
 		return s.several(w, cmds)
@@ -25,6 +25,9 @@ func (s *Store) short(w Write, cmds []Noted) []any {
 
 // one is a call of lua/one.lua.
 func (s *Store) one(w Write, c *Noted) []any {
+	if s.mirrored && mixes(c.Args) {
+		return nil
+	}
 	how, noted := "", len(c.Args) // arguments that are written down
 	switch n := c.Note; n.Code {
 	case table.NoteVerbatim, table.NoteDeadlines:
@@ -82,7 +85,7 @@ func (s *Store) several(w Write, cmds []Noted) []any {
 		default:
 			return nil
 		}
-		if n.When != table.Always || n.Option > 0 || n.Code == table.NoteDeadlines && n.Key != n.Last {
+		if n.When != table.Always || n.Option > 0 || n.Code == table.NoteDeadlines && n.Key != n.Last || s.mirrored && mixes(cmds[i].Args) {
 			return nil
 		}
 		if name := table.Name(cmds[i].Args); w.RESP3 && (name == "" || name[0] == 'z' || name[0] == 'Z') {

@@ -43,11 +43,15 @@ func (w *work) streamIDs(ctx context.Context, commands []command) error {
 			return err
 		}
 	}
+	var unlike []place
 	for i := range commands {
 		c := &commands[i]
 		switch strings.ToLower(c.args[0]) {
 		case "xadd":
-			w.ends[place{c.db, c.args[1]}].next(w, c)
+			at := place{c.db, c.args[1]}
+			if w.ends[at].next(w, c) {
+				unlike = append(unlike, at)
+			}
 		case "del", "unlink":
 			for _, key := range c.args[1:] {
 				w.ends.reset(place{c.db, key}, false)
@@ -62,7 +66,7 @@ func (w *work) streamIDs(ctx context.Context, commands []command) error {
 			}
 		}
 	}
-	return nil
+	return w.drain.Store.unlike(ctx, unlike)
 }
 
 // reset forgets what is known of a stream that begins anew, or of which nothing is known any more.
@@ -72,29 +76,30 @@ func (e ends) reset(at place, unknown bool) {
 	}
 }
 
-// next gives an entry of the stream its id.
-func (e *end) next(w *work, c *command) {
-	i := idOfAdd(c.args)
+// next gives an entry of the stream its id, and reports that it is the first that is not local's.
+func (e *end) next(w *work, c *command) bool {
+	was, i := e.anew, idOfAdd(c.args)
 	if i < 0 { // the primary gives it one, which is after all that local gave
 		e.anew = true
 	}
 	if i < 0 || e.closed {
-		return
+		return !was
 	}
 	if strings.HasSuffix(c.args[i], "-*") {
 		e.closed = true // which one it gets is not known here
-		return
+		return true
 	}
 	id := ParseID(c.args[i])
 	if !e.anew && id.After(e.last) {
 		e.last = id
-		return
+		return false
 	}
 	e.anew = true
 	args := append([]string(nil), c.args...) // what was read ahead stays as it is
 	args[i] = "*"
 	c.args = args
 	w.progress.Renumbered++
+	return !was
 }
 
 // readEnds asks the primary, on a connection of the pool: that of the drain may be within MULTI.

@@ -51,19 +51,15 @@ func (l *link) exec(ctx context.Context, t *transaction) ([]error, error) {
 		}
 	}
 	l.armed = nil
-	own := func(finger string) []any {
+	own := func(finger string) []string {
 		if finger == "" {
-			return []any{"set", l.position, t.to.String()}
+			return []string{"set", l.position, t.to.String()}
 		}
-		return []any{"mset", l.position, t.to.String(), l.finger, finger}
+		return []string{"mset", l.position, t.to.String(), l.finger, finger}
 	}
-	pipe := l.conn.Pipeline()
-	var at []int // which command a queued one is, or one of ours
-	queue := func(i int, args ...any) {
-		_ = pipe.Process(ctx, redis.NewStatusCmd(ctx, args...))
-		at = append(at, i)
-	}
-	queue(ourPosition, own(t.finger)...)
+	q := &l.queue
+	q.reset()
+	q.add(ctx, ourPosition, own(t.finger))
 	db := ""
 	turn := func(to string) {
 		if to == db {
@@ -73,32 +69,24 @@ func (l *link) exec(ctx context.Context, t *transaction) ([]error, error) {
 		if to == "" {
 			to = l.home
 		}
-		queue(ourSelect, "select", to)
+		q.add(ctx, ourSelect, []string{"select", to})
 	}
-	n := 0
-	for i := range t.commands {
-		n += len(t.commands[i].args) + 1
-	}
-	boxes := make([]any, 0, n)
 	for i := range t.commands {
 		turn(t.commands[i].db)
-		args := t.commands[i].wire(t.now)
-		from := len(boxes)
-		for j := range args {
-			boxes = append(boxes, &args[j]) // a pointer needs no memory of its own, unlike a string
-		}
-		queue(i, boxes[from:len(boxes):len(boxes)]...)
+		q.add(ctx, i, t.commands[i].wire(t.now))
 	}
 	turn("")
 	if t.reset {
-		queue(ourAgain, own(cmp.Or(t.finger, t.known))...)
+		q.add(ctx, ourAgain, own(cmp.Or(t.finger, t.known)))
 	}
-	l.spent += int64(len(at))
-	queued, _ := pipe.Exec(ctx)
-	if err := l.queued(queued, at); err != nil {
+	l.spent += int64(len(q.at))
+	pipe := l.conn.Pipeline()
+	_ = pipe.BatchProcess(ctx, q.cmds...)
+	cmds, _ := pipe.Exec(ctx)
+	if err := l.queued(cmds, q.at); err != nil {
 		return nil, err
 	}
-	return l.commit(ctx, at, t)
+	return l.commit(ctx, q.at, t)
 }
 
 // queued looks whether all commands were queued.

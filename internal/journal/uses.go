@@ -67,6 +67,8 @@ func usesOf(db, name string, args []string) (uses []use, sure bool) {
 	}
 	n := len(args)
 	switch {
+	case name == NameName && n > 1:
+		add(doesFix, args[1])
 	case name == "del" || name == "unlink" || name == "getdel" && n == 2:
 		add(doesFix, args[1:]...)
 	case name == "set" && n > 2:

@@ -30,13 +30,17 @@ type work struct {
 	crowded   bool    // deadlines are to be made good yet
 	bad       map[badKey]error
 	before    deadlines
-	chains    chains
-	delivered ID     // what the last batch set the position to
-	found     string // a letter that was found to have been sent
-	foundErr  error  // and that it has failed
-	lost      int    // connections that broke, in a row
-	spent     int64  // commands of links that were closed
-	told      int64  // commands that the record knows of
+	chains    [2]chains
+	turn      int           // which of them the last parcel is in
+	next      *ahead        // what is being folded
+	contents  map[ID]*Entry // what names stand for, that have been marked
+	estimates bool          // nothing is delivered
+	delivered ID            // what the last batch set the position to
+	found     string        // a letter that was found to have been sent
+	foundErr  error         // and that it has failed
+	lost      int           // connections that broke, in a row
+	spent     int64         // commands of links that were closed
+	told      int64         // commands that the record knows of
 	progress  Progress
 }
 
@@ -55,6 +59,8 @@ func badOf(c *command) badKey {
 }
 
 func (w *work) end() {
+	w.discard()
+	w.read.close()
 	if w.link != nil {
 		w.spent += w.link.spent
 		w.link.close()
@@ -100,8 +106,9 @@ func (w *work) careful(ctx context.Context, do func() (bool, error)) (more bool,
 		w.end()
 		w.lost++
 	}
-	w.read = reader{store: w.drain.Store, count: w.read.count}
-	w.ends = nil
+	w.read.reset()
+	w.before.known = nil // it may know of what was not delivered
+	w.ends, w.contents = nil, nil
 	return true, nil
 }
 
@@ -126,6 +133,9 @@ func (w *work) advance(ctx context.Context) (bool, error) {
 	pos, finger, err := w.approach(ctx)
 	if err != nil || w.record.Serving == Primary {
 		return false, err
+	}
+	if w.next != nil && (w.redo > 0 || !w.next.stands(pos, w.record)) {
+		w.discard()
 	}
 	if done, err := w.mend(ctx, pos, finger); done || err != nil {
 		return true, err
@@ -226,7 +236,7 @@ func (w *work) loose(ctx context.Context) (bool, error) {
 
 // left reports whether there is more to deliver, without asking the primary.
 func (w *work) left(ctx context.Context) (bool, error) {
-	if w.redo > 0 || w.record.Epoch != w.read.epoch || w.crowded {
+	if w.next != nil || w.redo > 0 || w.record.Epoch != w.read.epoch || w.crowded {
 		return true, nil
 	}
 	e, err := w.read.next(ctx, 0)

@@ -35,7 +35,9 @@ func newScript(text string) script {
 
 func (s *Store) newScripts() scripts {
 	quote := func(text string) string { return "'" + luaQuote.Replace(text) + "'" }
-	names := strings.NewReplacer("DATABASE", strconv.Itoa(s.db), "FENCE)", quote(s.fence())+")", "STREAM,", quote(s.stream())+",")
+	names := strings.NewReplacer("DATABASE", strconv.Itoa(s.db), "FENCE)", quote(s.fence())+")", "STREAM,", quote(s.stream())+",",
+		"MIRRORED", strconv.FormatBool(s.mirrored), "HOME", quote(strconv.Itoa(s.home)),
+		"META,", quote(s.meta())+",", "UNSURE,", quote(s.unsure())+",", "PARTIAL,", quote(s.partial())+",")
 	return scripts{newScript(writeLua), newScript(names.Replace(oneLua)), newScript(names.Replace(severalLua))}
 }
 
@@ -50,6 +52,7 @@ type Write struct {
 	RESP3  bool // of that connection
 	Many   bool // the reply is the list of all replies, else that of the one command
 	Noting bool // the commands have run already, in the transaction that the call is part of
+	Keys   bool // the call says which keys the commands have, for a journal that keeps names
 }
 
 // MaxArgs is the most arguments that the commands of one call may have together: what Lua's stack bears
@@ -75,12 +78,24 @@ func (s *Store) Args(w Write, cmds []Noted) []any {
 	if w.Noting {
 		flags = append(flags, 'o')
 	}
+	which := ""
+	if w.Keys && !w.Noting {
+		flags = append(flags, 'k')
+		which = keys(cmds)
+	}
+	if w.Noting && s.mirrored {
+		which = touched(cmds)
+	}
 	if Mutate.NoFence {
 		flags = append(flags, 'u')
 	}
-	args := make([]any, 0, n+12)
-	args = append(args, "evalsha", s.scripts.whole.hash, 2, s.fence(), s.stream(),
-		w.Fence, s.db, w.DB, w.Label, string(flags), plan(cmds, w.Noting))
+	args := make([]any, 0, n+18)
+	if s.mirrored {
+		args = append(args, "evalsha", s.scripts.whole.hash, 7, s.fence(), s.stream(), s.names(), s.state(), s.partial(), s.meta(), s.unsure())
+	} else {
+		args = append(args, "evalsha", s.scripts.whole.hash, 4, s.fence(), s.stream(), s.names(), s.state())
+	}
+	args = append(args, w.Fence, s.db, w.DB, w.Label, string(flags), plan(cmds, w.Noting), which)
 	for i := range cmds {
 		args = append(args, cmds[i].Args...)
 	}
@@ -205,7 +220,8 @@ func At(fence string, now any) error {
 	switch now {
 	case fence:
 		return nil
-	case fence + " full":
+	case fence + " full", fence + " names", fence + " names full":
+		// What does not go by a script is not known well enough for a journal that keeps names.
 		return refusal(isFull)
 	}
 	return refusal(fenced)
@@ -285,6 +301,7 @@ func (s *Store) Note(args []any) Noted {
 const (
 	fenced = "JOURNALFENCED"
 	isFull = "JOURNALFULL"
+	isOnly = "JOURNALNAMES"
 )
 
 // Fenced reports the error of a call that did not run because another server serves, or because the
@@ -292,6 +309,10 @@ const (
 func Fenced(err error) bool {
 	return err != nil && strings.HasPrefix(err.Error(), fenced) && !Full(err)
 }
+
+// KeysWanted reports the error of a call that did not run because the journal keeps names: it is to be sent
+// again with Write.Keys.
+func KeysWanted(err error) bool { return err != nil && strings.HasPrefix(err.Error(), isOnly) }
 
 // Full reports the error of a call that did not run because the journal is full.
 func Full(err error) bool { return err != nil && strings.HasPrefix(err.Error(), isFull) }

@@ -38,13 +38,16 @@ func newGround() (*ground, error) {
 	o = g.servers[1].Options()
 	o.MaxRetries, o.ReadTimeout = -1, 30*time.Second
 	g.primary = redis.NewClient(o)
-	g.drain = &journal.Drain{Store: journal.New(g.local, "measure", journal.DefaultDatabase), Primary: g.primary, ID: "measure"}
+	o = g.servers[1].Options()
+	o.MaxRetries, o.ReadTimeout, o.Protocol = -1, 30*time.Second, 2 // as the hook's client for a drain has it
+	g.drain = &journal.Drain{Store: journal.New(g.local, "measure", journal.DefaultDatabase), Primary: redis.NewClient(o), ID: "measure"}
 	return g, nil
 }
 
 func (g *ground) stop() {
 	_ = g.local.Close()
 	_ = g.primary.Close()
+	_ = g.drain.Primary.Close()
 	for i, s := range g.servers {
 		s.Kill()
 		_ = os.RemoveAll(g.dirs[i])

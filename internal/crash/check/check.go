@@ -219,7 +219,12 @@ func (c *checker) letters() {
 				found = true
 			}
 		}
-		if !found {
+		switch {
+		case found:
+		case inDoubt(l.Payload): // of a register, a version or a counter: which write it was is not told
+			c.InDoubt++
+			c.Letters["in doubt: of a key that is overwritten, or counts"]++
+		default:
 			c.Letters["unknown: "+cut(l.Payload)]++
 		}
 	}

@@ -21,14 +21,16 @@ type conn struct {
 	dirty bool     // a command was refused inside the transaction: EXEC must not run it
 	said  [][]byte // the arguments of the transaction
 
-	mu    sync.Mutex // protects slots, and what is written to down
+	mu    sync.Mutex // protects slots and ended, and what is written to down
 	slots []slot
+	ended bool
 	once  sync.Once
 }
 
 type slot struct {
 	made []byte // made up here: no reply of the server belongs to it
 	swap []byte // stands in for the server's reply
+	then func() // is called with it, or without if it does not come; nil nothing
 	lose bool
 }
 
@@ -39,7 +41,19 @@ func (c *conn) close() {
 		c.p.mu.Lock()
 		delete(c.p.conns, c)
 		c.p.mu.Unlock()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.ended = true
+		for _, s := range c.slots {
+			s.follow()
+		}
 	})
+}
+
+func (s *slot) follow() {
+	if s.then != nil {
+		s.then()
+	}
 }
 
 func (c *conn) requests() {
@@ -94,8 +108,11 @@ func (c *conn) request(args [][]byte, raw []byte, out *bytes.Buffer) bool {
 				return false
 			}
 			out.Reset()
-			switch f() {
+			var fate Fate
+			fate, s.then = f()
+			switch fate {
 			case Sever:
+				s.follow()
 				return false
 			case Lose:
 				s.lose = true
@@ -117,6 +134,10 @@ func (c *conn) request(args [][]byte, raw []byte, out *bytes.Buffer) bool {
 func (c *conn) push(s slot) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.ended {
+		s.follow()
+		return false
+	}
 	c.slots = append(c.slots, s)
 	return c.answer()
 }
@@ -163,10 +184,11 @@ func (c *conn) reply(raw []byte) bool {
 			return false
 		}
 		s := c.slots[0]
+		c.slots = c.slots[1:]
+		s.follow()
 		if s.lose {
 			return false
 		}
-		c.slots = c.slots[1:]
 		if s.swap != nil {
 			raw = s.swap
 		}

@@ -128,13 +128,21 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// At calls f once, before the next command of this name is sent on that has marker in an argument, or
-// in one of the transaction that it ends. f may wait: the connection does too, while others go on. nil
-// ends it.
-func (p *Proxy) At(command, marker string, f func() Fate) {
+// At calls f once, before the next command of this name is sent on for whose arguments, behind those of
+// the transaction that it ends, is says so. f may wait: the connection does too, while others go on. then,
+// if f returns one, is called once: when the server has answered, before any of that reaches the client,
+// or when the connection has ended. nil for f ends it.
+func (p *Proxy) At(command string, is func(args [][]byte) bool, f func() (fate Fate, then func())) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.trap = trap{command, marker, f}
+	p.trap = trap{command, is, f}
+}
+
+// Has returns a test for At: that there is an argument with marker in it.
+func Has(marker string) func(args [][]byte) bool {
+	return func(args [][]byte) bool {
+		return slices.ContainsFunc(args, func(a []byte) bool { return bytes.Contains(a, []byte(marker)) })
+	}
 }
 
 // Renew ends every fault.
@@ -225,17 +233,16 @@ func (p *Proxy) loses(args [][]byte) bool {
 }
 
 type trap struct {
-	command, marker string
-	f               func() Fate
+	command string
+	is      func(args [][]byte) bool
+	f       func() (Fate, func())
 }
 
 // sprung returns the function of At, if a command is the one it waits for.
-func (p *Proxy) sprung(name string, said [][]byte) func() Fate {
+func (p *Proxy) sprung(name string, said [][]byte) func() (Fate, func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.trap.f == nil || p.trap.command != name || !slices.ContainsFunc(said, func(a []byte) bool {
-		return bytes.Contains(a, []byte(p.trap.marker))
-	}) {
+	if p.trap.f == nil || p.trap.command != name || !p.trap.is(said) {
 		return nil
 	}
 	f := p.trap.f

@@ -2,6 +2,7 @@ package quota_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -179,10 +180,11 @@ func TestItHoldsAnExec(t *testing.T) {
 		return err
 	}
 	held, release := make(chan struct{}), make(chan struct{})
-	p.At("EXEC", "marked", func() quota.Fate {
+	marked := quota.Has("marked")
+	p.At("EXEC", marked, func() (quota.Fate, func()) {
 		close(held)
 		<-release
-		return quota.Pass
+		return quota.Pass, nil
 	})
 	if err := tx("other"); err != nil {
 		t.Fatal(err)
@@ -200,15 +202,56 @@ func TestItHoldsAnExec(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	p.At("EXEC", "marked", func() quota.Fate { return quota.Sever })
+	p.At("EXEC", marked, func() (quota.Fate, func()) { return quota.Sever, nil })
 	if err := tx("marked"); err == nil {
 		t.Error("EXEC has a reply, and was not sent on")
 	}
-	p.At("EXEC", "marked", func() quota.Fate { return quota.Lose })
+	p.At("EXEC", marked, func() (quota.Fate, func()) { return quota.Lose, nil })
 	if err := tx("marked"); err == nil {
 		t.Error("EXEC has a reply that was to be lost")
 	}
 	if n := direct.Get(ctx, "marked").Val(); n != "2" {
 		t.Errorf("%q, want 2", n)
 	}
+}
+
+func TestItSaysWhenTheServerHasAnswered(t *testing.T) {
+	t.Parallel()
+	for fate, has := range map[quota.Fate]string{quota.Pass: "1", quota.Lose: "1", quota.Sever: ""} {
+		p, rdb, direct := start(t)
+		ctx := t.Context()
+		var calls, seen []string
+		p.At("INCR", quota.Has("n"), func() (quota.Fate, func()) {
+			calls = append(calls, "sent")
+			return fate, func() {
+				calls = append(calls, "answered")
+				seen = append(seen, direct.Get(ctx, "n").Val())
+			}
+		})
+		if err := rdb.Incr(ctx, "n").Err(); (err == nil) != (fate == quota.Pass) {
+			t.Errorf("fate %d: %v", fate, err)
+		}
+		p.Close()
+		if !slices.Equal(calls, []string{"sent", "answered"}) || !slices.Equal(seen, []string{has}) {
+			t.Errorf("fate %d: %q, and the server had %q; want it to have %q", fate, calls, seen, has)
+		}
+	}
+	// A server that ends without an answer.
+	server := redistest.Start(t)
+	p, err := quota.Listen(server.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	rdb := redis.NewClient(&redis.Options{Addr: p.Addr(), MaxRetries: -1})
+	t.Cleanup(func() { _ = rdb.Close() })
+	then := make(chan struct{})
+	p.At("INCR", quota.Has("n"), func() (quota.Fate, func()) {
+		server.Kill()
+		return quota.Pass, func() { close(then) }
+	})
+	if err := rdb.Incr(t.Context(), "n").Err(); err == nil {
+		t.Error("a server that is gone has answered")
+	}
+	<-then
 }

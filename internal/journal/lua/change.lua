@@ -1,4 +1,4 @@
--- Changes the record, if its epoch is the one given. KEYS: state, fence, journal, kept, deadlines, redo.
+-- Changes the record, if its epoch is the one given. KEYS: state, fence, journal, kept, deadlines, redo, names.
 -- ARGV: id, epoch, what, channel, by, reason, cause, kind, limit, usage, pin ('=' as it is), a time in
 -- ms, hash of the primary's address.
 -- Answers 1 if it did, local's time, and the record that holds then.
@@ -6,7 +6,7 @@ local state, fence, journal = KEYS[1], KEYS[2], KEYS[3]
 local t = redis.call('TIME')
 local ms = t[1] .. string.format('%03d', math.floor(tonumber(t[2]) / 1000))
 local now = tonumber(ms)
-local r = redis.call('HMGET', state, 'id', 'epoch', 'serving', 'since', 'last', 'floor', 'closed', 'pin')
+local r = redis.call('HMGET', state, 'id', 'epoch', 'serving', 'since', 'last', 'floor', 'closed', 'pin', 'names')
 local what = ARGV[3]
 local function as_it_is() return { 0, ms, redis.call('HGETALL', state) } end
 if r[1] ~= ARGV[1] or r[2] ~= ARGV[2] then return as_it_is() end
@@ -38,6 +38,11 @@ if what == 'trip' then
   if not after(first, last) then first = { last[1], last[2] + 1 } end
   if redis.call('EXISTS', journal) == 0 then
     redis.call('XADD', journal, text(first), 'o|||', '')
+    -- A name says nothing of the key once the primary has served: those before this do not count.
+    redis.call('DEL', KEYS[7])
+    set('names', '')
+    set('begun', text(first))
+    r[9] = ''
   end
   -- The primary has served since: what was known of its keys is not so any more, and what it refused is old.
   redis.call('DEL', KEYS[5], KEYS[6])
@@ -69,6 +74,8 @@ elseif what == 'finish' then
     redis.call('PEXPIRE', r[7], ARGV[12])
   end
   set('pace', '0')
+  set('names', '')
+  redis.call('UNLINK', KEYS[7])
 elseif what ~= 'pin' then
   return redis.error_reply('ERR no such change')
 end
@@ -89,6 +96,9 @@ elseif what == 'undo' or what == 'late' then
   set('since', redis.call('HGET', state, 'opened') or ms)
 end
 redis.call('HSET', state, 'epoch', epoch, 'serving', to, 'by', ARGV[5], unpack(fields))
-redis.call('SET', fence, r[1] .. ' ' .. epoch .. ' ' .. to)
+local fenced = r[1] .. ' ' .. epoch .. ' ' .. to
+-- A journal that has been past its first limit goes on as one that is.
+if to == 'local' and r[9] and r[9] ~= '' then fenced = fenced .. ' ' .. r[9] end
+redis.call('SET', fence, fenced)
 redis.call('PUBLISH', ARGV[4], epoch)
 return { 1, ms, redis.call('HGETALL', state) }

@@ -9,19 +9,23 @@ call('SELECT', DATABASE)
 local f = call('GET', FENCE)
 if f ~= ARGV[1] then
   if f == ARGV[1] .. ' full' then return { err = 'JOURNALFULL the journal on local is full' } end
+  if f == ARGV[1] .. ' names' or f == ARGV[1] .. ' names full' then return { err = 'JOURNALNAMES the keys are wanted' } end
   return { err = 'JOURNALFENCED ' .. (f or '') }
 end
 call('SELECT', ARGV[2])
-local replies, seen, at, failed, due = {}, 0, 6, false, ''
+local replies, seen, at, failed, due, begun = {}, 0, 6, false, '', {}
 for times, n, key, whole in string.gmatch(ARGV[4], '(%d+)x(%d+):(%d+):(%d)') do
   n, key, whole = tonumber(n), tonumber(key), whole == '1'
   for _ = 1, tonumber(times) do
+    -- What was not there before, and is not wholly made: the primary may have the rest of it.
+    local new = MIRRORED and key > 0 and call('EXISTS', ARGV[at + key]) == 0
     local r = pcall(unpack(ARGV, at, at + n - 1))
     if type(r) == 'table' and r.err then
       failed = failed or {}
       failed[seen + 1] = true
     elseif key > 0 then
       local t = call('PEXPIRETIME', ARGV[at + key])
+      if new and t ~= -2 then begun[#begun + 1] = (ARGV[2] == HOME and '' or ARGV[2]) .. '|' .. ARGV[at + key] end
       if t >= 0 then
         if due ~= '' then due = due .. ',' end
         due = due .. seen .. '.' .. key .. '=' .. string.format('%.0f', t)
@@ -36,8 +40,14 @@ for times, n, key, whole in string.gmatch(ARGV[4], '(%d+)x(%d+):(%d+):(%d)') do
   end
 end
 local header = ARGV[3]
+call('SELECT', DATABASE)
+if #begun > 0 then
+  local complete = call('HGET', META, 'complete') == '1'
+  for i = 1, #begun do
+    if not complete or call('SISMEMBER', UNSURE, begun[i]) == 1 then call('SADD', PARTIAL, begun[i]) end
+  end
+end
 if not failed then
-  call('SELECT', DATABASE)
   call('XADD', STREAM, '*', header .. due, unpack(ARGV, 6))
   return replies
 end
@@ -58,7 +68,6 @@ end
 if kept > 0 then
   due = string.gsub(due, '(%d+)(%.%d+=%d+)', function(i, rest) return string.format('%d', moved[tonumber(i)]) .. rest end)
   if #args % 2 == 0 then args[#args + 1] = '' end
-  call('SELECT', DATABASE)
   call('XADD', STREAM, '*', string.match(header, '^[^|]*|[^|]*|') .. table.concat(counts, ',') .. '|' .. due, unpack(args))
 end
 return replies

@@ -1,24 +1,36 @@
 -- Runs writes on local and writes down what they did, as one step.
--- KEYS: fence, journal. ARGV: the fence that must stand there, our database, the user's, the name
--- that it has in the entry, flags, plan, and the arguments of the commands, one after the other.
+-- KEYS: fence, journal, names, state, and where local is kept warm also the partial keys, the mirror's meta,
+-- its unsure keys. ARGV: the fence that must stand there, our database, the user's, the
+-- name that it has in the entry, flags, plan, keys, and the arguments of the commands, one after the other.
 -- flags: kind of the entry (w, t or s); then 3 where replies are those of RESP3; m where the reply is the
--- list of all replies; o where the commands have run already, in the transaction around this; u where a
--- test takes the fence away.
+-- list of all replies; o where the commands have run already, in the transaction around this; k where keys
+-- are given; u where a test takes the fence away.
 -- plan: for each run of like commands [how many]code[number of arguments][:positions and such].
+-- keys: for each command what it does to which of its keys, as in whole.go; they are looked at only where
+-- the journal is past its first limit. With o they are those that a command may have written.
 local call, pcall, match = redis.call, redis.pcall, string.find
 local ours, theirs, flags = ARGV[2], ARGV[3], ARGV[5]
 local only = match(flags, 'o', 2, true)
+local names = 0 -- 1: past the first limit, 2: past the second
 if not only then
   call('SELECT', ours)
   local f = call('GET', KEYS[1])
-  if f == ARGV[1] .. ' full' then return { err = 'JOURNALFULL the journal on local is full' } end
-  if f ~= ARGV[1] and not match(flags, 'u', 2, true) then return { err = 'JOURNALFENCED ' .. (f or '') } end
+  if f ~= ARGV[1] then
+    if f == ARGV[1] .. ' full' then
+      return { err = 'JOURNALFULL the journal on local is full' }
+    elseif f == ARGV[1] .. ' names' then
+      names = 1
+    elseif f == ARGV[1] .. ' names full' then
+      names = 2
+    elseif not match(flags, 'u', 2, true) then
+      return { err = 'JOURNALFENCED ' .. (f or '') }
+    end
+    if names > 0 and not match(flags, 'k', 2, true) then return { err = 'JOURNALNAMES the keys are wanted' } end
+  end
 end
-call('SELECT', theirs)
 local three = match(flags, '3', 2, true)
-if three then redis.setresp(3) end
 
-local replies, seen, at = {}, 0, 7
+local replies, seen, at = {}, 0, 8
 local counts, args, commands, deadlines, id = {}, {}, 0, {}, ''
 
 -- flush adds the entry. Few arguments stay well below what Lua can hand to a function.
@@ -246,6 +258,213 @@ local function waiting(first, last, p)
   return false
 end
 
+-- What follows up to the loop is for a journal past its first limit. A key that local holds whole has its
+-- name there in place of what is written to it, and its state is delivered. So nothing else that touches
+-- the key may follow its name, or it would be done twice: a command on such keys alone adds nothing, one
+-- on none of them is written down as ever, and one on both is refused before anything runs.
+local plain = { v = true, d = true, i = true } -- codes whose reply does not matter
+local classes, held, fresh, emptied, newest, all = {}, {}, {}, false, '0-0', false
+
+local function later(a, b)
+  local a1, a2 = string.match(a or '', '^(%d+)-(%d+)$')
+  local b1, b2 = string.match(b or '', '^(%d+)-(%d+)$')
+  a1, a2, b1, b2 = tonumber(a1 or 0), tonumber(a2 or 0), tonumber(b1 or 0), tonumber(b2 or 0)
+  return a1 > b1 or a1 == b1 and a2 > b2
+end
+
+-- holds says whether local holds a key whole, whatever the primary had: 'stands' if its name stands for
+-- what is written to it now as well, 'whole' if it needs another one, false if that is not known. It is
+-- the one place that answers this.
+local function holds(key)
+  local h = held[key]
+  if h == nil then
+    h = 'whole'
+    if not emptied then -- else it was absent in this call, and nothing more had to be asked
+      local id = call('HGET', KEYS[3], theirs .. '|' .. key)
+      if id then
+        if later(id, newest) then h = 'stands' end
+      elseif not all then
+        h = false
+      end
+    end
+    held[key] = h
+  end
+  return h
+end
+
+-- look reads what is known of the keys of all commands, and reports false if one of them cannot run.
+local function look()
+  local r = call('HMGET', KEYS[4], 'doubt', 'floor')
+  local wiped = call('HMGET', KEYS[3], theirs, '*')
+  for _, id in ipairs({ r[1] or '', r[2] or '', wiped[1] or '', wiped[2] or '' }) do
+    if later(id, newest) then newest = id end
+  end
+  all = wiped[1] or wiped[2]
+  for class, places in string.gmatch(ARGV[7], '(%u)([%d.]*)') do
+    local list = {}
+    for d in string.gmatch(places, '%d+') do list[#list + 1] = tonumber(d) end
+    classes[#classes + 1] = { class, list }
+  end
+  -- known is what holds will say after the commands so far: true, false, or that it depends on a reply.
+  local known, cleared, i, first = {}, false, 0, at
+  local function is(key)
+    if known[key] ~= nil then return known[key] end
+    return cleared or holds(key) ~= false
+  end
+  local function one(code, p)
+    local class, places = classes[i][1], classes[i][2]
+    if class == 'R' then return true end
+    if class == 'X' then return false end
+    if class == 'F' then
+      known, cleared = {}, true
+      return names == 1
+    end
+    local yes, no, from = 0, 0, 1
+    local always = plain[code] or p[5] == 0
+    if class == 'D' then from = 2 end
+    for j = 1, #places do
+      local k = ARGV[first + places[j]]
+      if names == 2 and holds(k) ~= 'stands' then return false end
+      local v = is(k)
+      if v == false then no = no + 1 elseif v == true and j >= from then yes = yes + 1 end
+    end
+    if class == 'M' or class == 'D' and yes == #places - 1 then
+      local last = #places
+      if class == 'D' then last = 1 end
+      for j = 1, last do
+        local k = ARGV[first + places[j]]
+        if always or is(k) == true then known[k] = true else known[k] = 'maybe' end
+      end
+      return true
+    end
+    return #places > 0 and (yes == #places or no == #places or #places == 1)
+  end
+  for times, code, count, rest in string.gmatch(ARGV[6], '(%d*)(%a)(%d+)([^,]*)') do
+    local p = {}
+    for d in string.gmatch(rest, '%d+') do p[#p + 1] = tonumber(d) end
+    for _ = 1, tonumber(times) or 1 do
+      i = i + 1
+      if not one(code, p) then return false end
+      first = first + tonumber(count)
+    end
+  end
+  return true
+end
+
+-- stands reports that the names of its keys stand for a command that has run, and that nothing else is
+-- written down of it.
+local function stands(i, first, r, when)
+  local class, places = classes[i][1], classes[i][2]
+  if class == 'F' then
+    held, fresh, emptied = {}, {}, string.lower(ARGV[first]) == 'flushall' and '*' or theirs
+    return false
+  end
+  if class ~= 'M' then
+    for j = class == 'D' and 2 or 1, #places do
+      if not holds(ARGV[first + places[j]]) then return false end
+    end
+  end
+  if gave(when, r) then
+    for j = 1, #places do
+      local key = ARGV[first + places[j]]
+      if holds(key) ~= 'stands' then
+        held[key] = 'stands'
+        fresh[#fresh + 1] = key
+      end
+    end
+  end
+  return true
+end
+
+-- finish writes the names down, behind everything else that the call has written.
+local function finish()
+  call('SELECT', ours)
+  if emptied then call('HSET', KEYS[3], emptied, id) end
+  for i = 1, #fresh, 1000 do
+    local list, fields, ones = {}, {}, {}
+    for j = i, math.min(i + 999, #fresh) do
+      ones[#ones + 1] = '3'
+      list[#list + 1] = '!name'
+      list[#list + 1] = fresh[j]
+      list[#list + 1] = theirs
+    end
+    if #list % 2 == 0 then list[#list + 1] = '' end
+    local name = call('XADD', KEYS[2], '*', 'n|' .. ARGV[4] .. '|' .. table.concat(ones, ',') .. '|', unpack(list))
+    for j = i, math.min(i + 999, #fresh) do
+      fields[#fields + 1] = theirs .. '|' .. fresh[j]
+      fields[#fields + 1] = name
+    end
+    call('HSET', KEYS[3], unpack(fields))
+  end
+end
+
+-- Where local is kept warm, a key that was not there before and is not wholly made is noted: the primary may
+-- have the rest of it. So is one that is made out of others, of which local may lack some, and all that
+-- a script of the user's may have written. They go once the primary serves again.
+local creates = { d = true, i = true, w = true, h = true, r = true, b = true, a = true, f = true, s = true }
+local mixes = {}
+for name in string.gmatch('sinterstore sunionstore sdiffstore zinterstore zunionstore zdiffstore zrangestore '
+  .. 'geosearchstore georadius georadiusbymember sort bitop pfmerge copy rename renamenx', '%S+') do mixes[name] = true end
+local partial = {}
+
+-- absent returns those keys of a command that are to be noted if they are there after it.
+local function absent(code, first, last, p)
+  if not KEYS[5] or not creates[code] then return nil end
+  if code == 's' and math.floor(p[6] / 32) % 2 == 0 then return nil end
+  local name = string.lower(ARGV[first])
+  local list, mixed = {}, mixes[name]
+  if name == 'xadd' or name == 'xtrim' then
+    -- How far it trims depends on how the stream lies in memory.
+    for j = first + 2, math.min(first + 6, last) do mixed = mixed or ARGV[j] == '~' end
+  end
+  local function add(place)
+    local key = ARGV[first + place]
+    if mixed or call('EXISTS', key) == 0 then list[#list + 1] = key end
+  end
+  if code == 'd' or code == 'i' then
+    for j = 1, #p do add(p[j]) end
+  elseif p[1] > 0 then
+    for j = p[1], p[2], math.max(p[3], 1) do add(j) end
+  end
+  return list
+end
+
+local function begun(list)
+  for j = 1, #list do
+    if call('EXISTS', list[j]) == 1 then partial[#partial + 1] = list[j] end
+  end
+end
+
+-- note writes the partial keys down. A local that is complete knows what the primary does not have.
+local function note()
+  if #partial == 0 then return end
+  call('SELECT', ours)
+  local complete = not only and call('HGET', KEYS[6], 'complete') == '1'
+  for j = 1, #partial do
+    local name = ARGV[4] .. '|' .. partial[j]
+    if not complete or call('SISMEMBER', KEYS[7], name) == 1 then call('SADD', KEYS[5], name) end
+  end
+  call('SELECT', theirs)
+end
+
+if only and KEYS[5] then
+  local first = at
+  local lengths = {}
+  for times, _, count in string.gmatch(ARGV[6], '(%d*)(%a)(%d+)') do
+    for _ = 1, tonumber(times) or 1 do lengths[#lengths + 1] = tonumber(count) end
+  end
+  local i = 0
+  for places in string.gmatch(ARGV[7], '%u([%d.]*)') do
+    i = i + 1
+    for d in string.gmatch(places, '%d+') do partial[#partial + 1] = ARGV[first + tonumber(d)] end
+    first = first + lengths[i]
+  end
+end
+
+if names > 0 and not look() then return { err = 'JOURNALFULL the journal on local is full' } end
+call('SELECT', theirs)
+if three then redis.setresp(3) end
+
 for times, code, count, rest in string.gmatch(ARGV[6], '(%d*)(%a)(%d+)([^,]*)') do
   local n, p = tonumber(count), {}
   if rest ~= '' then
@@ -254,6 +473,7 @@ for times, code, count, rest in string.gmatch(ARGV[6], '(%d*)(%a)(%d+)([^,]*)') 
   for _ = 1, tonumber(times) or 1 do
     local first, last, r = at, at + n - 1, true
     at = last + 1
+    local new = not only and absent(code, first, last, p)
     -- A map or a set would lose its order, and a list end at a nil.
     if three and (code == 'q' or code == 'f' or code == 'p') then redis.setresp(2) end
     if only then -- it has run
@@ -263,6 +483,8 @@ for times, code, count, rest in string.gmatch(ARGV[6], '(%d*)(%a)(%d+)([^,]*)') 
     if three and (code == 'q' or code == 'f' or code == 'p') then redis.setresp(3) end
     if type(r) == 'table' and r.err or code == 'n' or code == 'q' then
       -- nothing to write down
+    elseif names > 0 and stands(seen + 1, first, r, plain[code] and 0 or p[5]) then
+      -- its keys' names do
     elseif code == 'A' then
       -- Of an XADD that has run already: its entry is that many from the end of the stream.
       local e = pcall('XREVRANGE', ARGV[first + p[1]], '+', '-', 'COUNT', p[3])
@@ -278,12 +500,13 @@ for times, code, count, rest in string.gmatch(ARGV[6], '(%d*)(%a)(%d+)([^,]*)') 
       counts[commands] = n
       for i = first, last do args[#args + 1] = ARGV[i] end
       for i = 1, #p do deadline(ARGV[first + p[i]], p[i]) end
-      if code == 'i' and type(r) == 'number' and (r >= 9007199254740992 or r <= -9007199254740992) then
-        -- Beyond 2^53 a number of Lua's is not exact.
-        if n == 4 then r = call('HGET', ARGV[first + 1], ARGV[first + 2]) else r = call('GET', ARGV[first + 1]) end
-      end
     else
       derive(code, first, last, p, r)
+    end
+    if new and not (type(r) == 'table' and r.err) then begun(new) end
+    if code == 'i' and type(r) == 'number' and (r >= 9007199254740992 or r <= -9007199254740992) then
+      -- Beyond 2^53 a number of Lua's is not exact.
+      if n == 4 then r = call('HGET', ARGV[first + 1], ARGV[first + 2]) else r = call('GET', ARGV[first + 1]) end
     end
     if r == nil then r = false end -- a nil would end the list of replies
     seen = seen + 1
@@ -291,6 +514,8 @@ for times, code, count, rest in string.gmatch(ARGV[6], '(%d*)(%a)(%d+)([^,]*)') 
   end
 end
 flush()
+note()
+if names > 0 and (emptied or #fresh > 0) then finish() end
 if three then redis.setresp(2) end -- so that false is nil, as the client knows it
 if only then return id end
 if match(flags, 'm', 2, true) then return replies end

@@ -5,15 +5,17 @@ package main
 type Config struct {
 	Name string
 
-	Writes                                            [processes]uint8 // of each process
-	Shuts, Refusals, Losses, Evictions, Deaths, Backs uint8            // how often at most
-	Batch                                             int              // most entries of one batch
-	Multi                                             uint8            // bit i: process i writes by WATCH and MULTI, not by a script
-	Fresh                                             uint8            // bit i: process i has never read the record
-	Harmless                                          bool             // writes are harmless twice: a lost one trips and is replayed
-	Names                                             bool             // the first entry of a stream is a key's name: its state is copied
-	Mirror                                            bool             // a direct write that was acknowledged is on local at once
-	Positioned                                        bool             // the position is there from the start
+	Writes                                                   [processes]uint8 // of each process
+	Shuts, Refusals, Losses, Evictions, Deaths, Backs, Falls uint8            // how often at most
+	Batch                                                    int              // most entries of one batch
+	Multi                                                    uint8            // bit i: process i writes by WATCH and MULTI, not by a script
+	Fresh                                                    uint8            // bit i: process i has never read the record
+	Fails                                                    uint8            // bit w: the primary does not take write w, as local does
+	Harmless                                                 bool             // writes are harmless twice: a lost one trips and is replayed
+	Names                                                    bool             // the journal keeps names: of a key that is whole its state is copied
+	Maker                                                    uint8            // with names, the write that makes the key whole
+	Mirror                                                   bool             // a direct write that was acknowledged is on local at once
+	Positioned                                               bool             // the position is there from the start
 
 	NoEpoch      bool // a write does not carry the epoch under which it was routed
 	Teach        bool // instead of it: the reply of a write on local brings the epoch
@@ -23,12 +25,18 @@ type Config struct {
 	ClockIDs     bool // a new stream's ids come from the clock alone
 	LateGhost    bool // a lost command may run after the drain has begun
 	EarlyCopy    bool // names are copied without a barrier
+	LateMark     bool // what names stand for is read before they are marked
+	LooseNames   bool // a name stands for what is written after its mark as well
 	NoWatch      bool // EXEC of a batch does not look whether the position was written
 	NoFinishCAS  bool // the return does not compare the epoch
 	NoShutFence  bool // local takes writes while closing
 	PositionLast bool // the position is set after the batch, outside of its EXEC
 	SentAhead    bool // EXEC is sent with its batch, and a MULTI that is refused alone lets the batch run
 	BlindTrip    bool // a trip does not compare the epoch
+	NoRepair     bool // a fence that is gone stays so until the record changes
+	BlindRepair  bool // it is put up from the copy that a process has of the record
+	NoConfirm    bool // what was delivered by one that did not settle it is taken to have run
+	LooseConfirm bool // what has failed is settled whatever the record is by then
 
 	Accept []string // violations that are known and accepted
 	Finds  string   // of a mutation: the violation that must be found
@@ -44,6 +52,11 @@ func (c *Config) write(i int, k uint8) uint8 {
 	}
 	return c.Writes[0] + k
 }
+
+func (c *Config) fails(w uint8) bool { return c.Fails>>w&1 == 1 }
+
+// makes reports the write that makes the key whole, whatever it was before.
+func (c *Config) makes(w uint8) bool { return c.Names && w == c.Maker }
 
 func (c *Config) owner(w uint8) int {
 	if w < c.Writes[0] {
@@ -79,11 +92,20 @@ func protocol() []Config {
 			c.Positioned, c.Multi, c.Writes, c.Refusals, c.Shuts = false, 1, [processes]uint8{1, 1}, 2, 2
 		}),
 		with("g2 a lost write is replayed", func(c *Config) { c.Losses, c.Harmless, c.Refusals = 1, true, 0 }),
+		with("h2 the fence is evicted", func(c *Config) {
+			c.Falls, c.Multi, c.Writes = 1, 1, [processes]uint8{1, 1}
+		}),
+		with("i2 the primary does not take some writes", func(c *Config) { c.Fails, c.Accept = 0b101, nil }),
 		with("k2 the clock goes back", func(c *Config) {
 			c.Writes, c.Backs, c.Refusals, c.Shuts = [processes]uint8{2, 0}, 1, 2, 2
 			c.Accept = nil
 		}),
 		with("n2 names, and final states copied", func(c *Config) { c.Names, c.Mirror = true, true }),
+		with("n3 the key is made whole by the other process", func(c *Config) { c.Names, c.Mirror, c.Maker = true, true, 2 }),
+		with("n4 names, and the position is evicted", func(c *Config) {
+			c.Names, c.Mirror, c.Evictions, c.Writes = true, true, 1, [processes]uint8{1, 1}
+			c.Accept = []string{laggard, "DL delivered and a dead letter", "S1d acknowledged, and only a dead letter"}
+		}),
 	}
 }
 
@@ -105,10 +127,18 @@ func mutations() []Config {
 			c.Writes, c.Evictions, c.LooseClaim, c.LooseSettle = [processes]uint8{1, 1}, 1, true, true
 		}),
 		with("g1 a lost write runs after the drain began", "S3", func(c *Config) { c.Losses, c.Harmless, c.Refusals, c.LateGhost = 1, true, 0, true }),
+		with("h1 a fence that nobody puts up again", "S5c", func(c *Config) { c.Falls, c.NoRepair = 1, true }),
+		with("h3 a fence from a copy of the record", "S1", func(c *Config) {
+			c.Falls, c.BlindRepair, c.Writes = 1, true, [processes]uint8{1, 1}
+		}),
+		with("i1 nobody finds out what failed", "S1", func(c *Config) { c.Fails, c.NoConfirm = 0b101, true }),
+		with("i3 what failed is settled under another record", "S1", func(c *Config) { c.Fails, c.LooseConfirm = 0b101, true }),
 		with("k1 ids by the clock alone", "S1", func(c *Config) {
 			c.Writes, c.Backs, c.Refusals, c.Shuts, c.ClockIDs = [processes]uint8{2, 0}, 1, 2, 2, true
 		}),
-		with("n1 names copied beside direct writes", "S2", func(c *Config) { c.Names, c.Mirror, c.EarlyCopy = true, true, true }),
+		with("n1 names copied beside direct writes", "S1", func(c *Config) { c.Names, c.Mirror, c.EarlyCopy = true, true, true }),
+		with("n5 a name stands for what comes after its mark", "S1", func(c *Config) { c.Names, c.Mirror, c.LooseNames = true, true, true }),
+		with("n6 a state is read ahead of its mark", "S1", func(c *Config) { c.Names, c.Mirror, c.LateMark = true, true, true }),
 		with("m1 no WATCH", "S2", func(c *Config) { c.NoWatch = true }),
 		with("m2 a return that compares nothing", "S3", func(c *Config) { c.Shuts, c.NoFinishCAS = 2, true }),
 		// With the epoch compared, the shut is seen by it: either of the two would do.

@@ -33,6 +33,12 @@ func (x *steps) drainer(i int) {
 		}
 	case settle:
 		x.settle(i, refused)
+	case ask:
+		if !refused {
+			x.ask(i)
+		}
+	case told:
+		x.told(i)
 	case begin, claim:
 		if !refused {
 			x.position(i)
@@ -45,15 +51,16 @@ func (x *steps) drainer(i int) {
 	case shut:
 		t := *s
 		if s.serving == local && s.epoch == d.epoch && s.shuts < c.Shuts {
-			t.serving, t.epoch, t.shuts = closing, t.epoch+1, t.shuts+1
+			t.change(closing)
+			t.shuts++
 		}
 		t.resume(c, i)
 		t.d[i] = drainer{}
 		x.step(t, "d%d shuts, comparing with %d: epoch %d, serving %d", i, d.epoch, t.epoch, t.serving)
 	case finish:
 		t := *s
-		if s.serving == closing && s.epoch == d.epoch || c.NoFinishCAS && s.serving != primary {
-			t.serving, t.epoch = primary, t.epoch+1
+		if s.serving == closing && s.epoch == d.epoch && s.settled() || c.NoFinishCAS && s.serving != primary {
+			t.change(primary)
 		}
 		t.resume(c, i)
 		t.d[i] = drainer{}
@@ -95,6 +102,11 @@ func (x *steps) take(i int) {
 			return
 		}
 	}
+	if from > t.floor && !c.NoConfirm {
+		t.d[i].pc, t.d[i].from, t.d[i].epoch = ask, t.floor, t.epoch
+		x.step(t, "d%d position %d, floor %d: will find out what failed", i, from, t.floor)
+		return
+	}
 	next := t.first
 	for next < t.entries && t.id[next] <= from {
 		next++
@@ -117,22 +129,20 @@ func (x *steps) batches(i int, t State, next uint8) {
 	for n := range min(uint8(x.c.Batch), t.entries-next) {
 		u := t
 		to := next + n + 1
-		u.d[i].copied = t.nl
-		switch {
-		case x.c.EarlyCopy:
-		case !x.c.Names:
-			u.d[i].copied = 0
-		case !t.mayCopy():
-			u.d[i].copied = absent
-		case t.names>>next&1 == 1: // the copy stands for every entry so far
-			if n > 0 {
+		u.d[i].copied = 0
+		if t.names>>next&(1<<(n+1)-1) != 0 {
+			if !x.c.EarlyCopy && !t.mayCopy() {
 				return
 			}
-			to = t.entries
+			u.d[i].copied = t.nl
 		}
 		last := t.id[to-1]
 		u.d[i].pc, u.d[i].from, u.d[i].to, u.d[i].at = queue, next, to, last
-		if u.doubt = last; !x.c.LooseSettle {
+		switch {
+		case x.c.LateMark:
+		case x.c.LooseSettle:
+			u.doubt = last
+		default:
 			u.doubt = max(t.doubt, last)
 		}
 		x.step(u, "d%d takes entries %d to %d and marks them", i, t.id[next], last)
@@ -146,7 +156,14 @@ func (x *steps) queue(i int, refused bool) {
 	if !refused {
 		t := *s
 		t.d[i].pc = exec
+		if c.LateMark {
+			t.doubt = max(t.doubt, s.d[i].at)
+		}
 		x.step(t, "d%d all is QUEUED", i)
+		if late := s.nl; !c.LateMark && t.d[i].copied > 0 && t.d[i].copied != late { // its state was read later
+			t.d[i].copied = late
+			x.step(t, "d%d all is QUEUED, with the state that the key has now", i)
+		}
 	}
 	if c.SentAhead && s.refusals > 0 {
 		t := *s
@@ -172,7 +189,7 @@ func (x *steps) exec(i int) {
 		return
 	}
 	t := *s
-	x.deliver(i, &t)
+	t.d[i].failed = x.deliver(i, &t)
 	if !c.PositionLast {
 		t.position = d.at
 		t.touch(i)
@@ -184,27 +201,65 @@ func (x *steps) exec(i int) {
 	x.step(t, "d%d EXEC applies entries up to %d", i, d.at)
 }
 
-// deliver runs the batch on the primary.
-func (x *steps) deliver(i int, t *State) {
+// deliver runs the batch on the primary, and returns what fails of it.
+func (x *steps) deliver(i int, t *State) (failed uint8) {
 	d := x.s.d[i]
 	for b := d.from; b < d.to; b++ {
-		if !x.c.Names || t.names>>b&1 == 0 || d.copied == absent {
-			t.runOnPrimary(t.entry[b])
+		if x.c.fails(t.entry[b]) {
+			failed |= 1 << t.entry[b]
 			continue
 		}
-		t.onPr, t.np = [maxList]uint8{}, 0
-		for _, w := range t.onLocal[:d.copied] {
-			t.runOnPrimary(w)
-		}
-		if !x.c.EarlyCopy {
-			return
+		if t.names>>b&1 == 1 {
+			t.copy(x.c, d.copied)
+		} else {
+			t.runOnPrimary(x.c, t.entry[b])
 		}
 	}
+	return failed
+}
+
+// ask reads what somebody has delivered and not settled, and asks the primary what of it has failed: that
+// can be told from what is there. Where the record has changed since, so have the names of the streams, and
+// the reader may have found nothing.
+func (x *steps) ask(i int) {
+	s := &x.s
+	d := s.d[i]
+	t := *s
+	t.d[i].pc = told
+	for b := t.first; b < t.entries; b++ {
+		if w := t.entry[b]; t.id[b] > d.from && t.id[b] <= d.at && x.c.fails(w) {
+			t.d[i].failed |= 1 << w
+		}
+	}
+	if s.epoch != d.epoch && t.d[i].failed != 0 {
+		u := t
+		u.d[i].failed = 0
+		x.step(u, "d%d misses the entries up to %d, whose stream was renamed", i, d.at)
+	}
+	x.step(t, "d%d finds out what failed up to %d: %03b", i, d.at, t.d[i].failed)
+}
+
+// told settles it, if neither the record nor the floor has changed since. The position is still watched.
+func (x *steps) told(i int) {
+	s := &x.s
+	d := s.d[i]
+	if s.epoch != d.epoch && !x.c.LooseConfirm || s.floor != d.from {
+		x.stops(i, "begins again: the record has changed")
+		return
+	}
+	t := *s
+	t.letters |= d.failed
+	if t.floor = max(t.floor, d.at); t.doubt <= t.floor {
+		t.doubt = 0
+	}
+	t.d[i] = drainer{pc: read, at: d.at, dirty: d.dirty}
+	x.step(t, "d%d settles what another has delivered: floor %d", i, t.floor)
 }
 
 func (x *steps) settle(i int, refused bool) {
 	t := x.s
 	at := t.d[i].at
+	t.letters |= t.d[i].failed
 	if x.c.PositionLast && !refused {
 		t.position = at
 		t.touch(i)

@@ -29,6 +29,9 @@ func (k *search) liveness() {
 		if i, ok := k.stuck(func(s *State) bool { return s.w[p].pc != waiting }, false); ok {
 			k.found(fmt.Sprintf("S5b p%d waits, and the environment alone can free it", p), i)
 		}
+		if i, ok := k.stuck(func(s *State) bool { return s.w[p].pc != toLocal && s.w[p].pc != waiting }, false); ok {
+			k.found(fmt.Sprintf("S5c p%d's write is fenced for as long as the environment likes", p), i)
+		}
 	}
 }
 

@@ -36,13 +36,13 @@ func (s *State) violations(c *Config, quiet bool, out func(string)) {
 	if !quiet {
 		return
 	}
-	if s.acked&^there&^s.letters != 0 {
+	if s.acked&^there&^s.letters&^s.overwritten != 0 {
 		out("S1 acknowledged, and lost")
 	}
-	if s.acked&s.letters != 0 {
+	if s.acked&s.letters&^c.Fails != 0 { // what the primary does not take belongs there
 		out("S1d acknowledged, and only a dead letter")
 	}
-	if here&^there&^s.letters != 0 {
+	if here&^there&^s.letters&^s.overwritten != 0 {
 		out("S6b on local, and in no journal and on no primary")
 	}
 	s.order(c, place, out)
@@ -84,7 +84,7 @@ func (s *State) ground(place [maxWrites]int, out func(string)) {
 			if w == a {
 				break
 			}
-			if (place[w] == 0 || place[w] > place[a]) && s.letters>>w&1 == 0 {
+			if (place[w] == 0 || place[w] > place[a]) && (s.letters|s.overwritten)>>w&1 == 0 {
 				out("S6c a reply rests on what no journal has")
 			}
 		}

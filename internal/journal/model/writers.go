@@ -60,9 +60,15 @@ func (x *steps) environment() {
 		t.touch(-1)
 		x.event(t, "the position is evicted")
 	}
+	if s.falls > 0 && s.fence != absent {
+		t := *s
+		t.falls--
+		t.raise(absent, 0)
+		x.event(t, "the fence is evicted")
+	}
 	if s.ghost != absent {
 		t := *s
-		t.runOnPrimary(t.ghost)
+		t.runOnPrimary(x.c, t.ghost)
 		t.ghost = absent
 		x.event(t, "the lost command w%d runs on the primary now", s.ghost)
 		t = *s
@@ -90,9 +96,15 @@ func (x *steps) process(i int) {
 		t.resume(x.c, i)
 		x.step(t, "p%d is told: epoch %d, serving %d", i, s.epoch, s.serving)
 	}
+	if s.fence != s.epoch && !x.c.NoRepair {
+		t := *s
+		t.beat(x.c, i)
+		t.resume(x.c, i)
+		x.step(t, "p%d beats: the fence is of epoch %d now", i, t.fence)
+	}
 	if w.epoch == s.epoch && s.serving == closing { // by time, or because the primary refuses
 		t := *s
-		t.serving, t.epoch = local, t.epoch+1
+		t.change(local)
 		t.resume(x.c, i)
 		x.step(t, "p%d undoes closing: local, epoch %d", i, t.epoch)
 	}
@@ -121,12 +133,14 @@ func (x *steps) writer(i int) {
 			return
 		}
 		t := *s
-		t.runOnPrimary(id)
-		if c.Mirror && s.serving == primary {
-			t.runOnLocal(id)
+		if c.fails(id) {
+			t.end(c, i, false)
+			x.step(t, "p%d w%d fails on the primary", i, id)
+			return
 		}
-		if c.Names && s.serving != primary {
-			t.tainted = 1
+		t.runOnPrimary(c, id)
+		if c.Mirror && s.serving == primary {
+			t.runOnLocal(c, id)
 		}
 		t.end(c, i, true)
 		x.step(t, "p%d w%d runs on the primary, acknowledged", i, id)
@@ -136,12 +150,12 @@ func (x *steps) writer(i int) {
 	case toLocal:
 		x.toLocal(i, id)
 	case armed: // EXEC is nil when the fence was written since
-		if s.serving == local && w.routed == s.epoch {
+		if w.torn == 0 {
 			x.runOnLocal(i, id)
 			return
 		}
 		t := *s
-		t.learn(i)
+		t.beat(c, i)
 		t.route(c, i)
 		x.step(t, "p%d w%d EXEC nil, nothing ran: epoch %d, serving %d", i, id, s.epoch, s.serving)
 	}
@@ -155,7 +169,7 @@ func (x *steps) lost(i int, id uint8) {
 	t := x.s
 	t.losses--
 	ran := t
-	ran.runOnPrimary(id)
+	ran.runOnPrimary(x.c, id)
 	if !x.c.Harmless {
 		t.end(x.c, i, false)
 		x.event(t, "p%d w%d is lost and did not run, an error to the caller", i, id)
@@ -193,7 +207,9 @@ func (x *steps) trip(i int) {
 		return
 	}
 	t := *s
-	t.serving, t.epoch, t.first = local, t.epoch+1, t.entries
+	t.change(local)
+	t.first = t.entries
+	t.whole, t.name = 0, 0
 	t.learn(i)
 	t.route(c, i)
 	x.step(t, "p%d trips: local, epoch %d", i, t.epoch)
@@ -210,31 +226,32 @@ func (x *steps) toLocal(i int, id uint8) {
 	multi := c.Multi>>i&1 == 1
 	t := *s
 	if multi && !c.NoFenceWatch {
-		t.learn(i)
-		if s.serving == local {
+		if s.fence == s.epoch && s.serving == local {
+			t.learn(i)
 			t.w[i].pc, t.w[i].routed = armed, s.epoch
 		} else {
+			t.beat(c, i)
 			t.route(c, i)
 		}
 		x.step(t, "p%d w%d watches the fence: epoch %d, serving %d", i, id, s.epoch, s.serving)
 		return
 	}
-	open := s.serving == local || c.NoShutFence && s.serving == closing
-	if open && (c.NoEpoch || s.w[i].routed == s.epoch) {
+	open := s.fence != absent && (s.fenced == local || c.NoShutFence && s.fenced == closing)
+	if open && (c.NoEpoch || s.w[i].routed == s.fence) {
 		x.runOnLocal(i, id)
 		return
 	}
 	if multi { // only the XADD did nothing
-		t.runOnLocal(id)
+		t.runOnLocal(c, id)
 	}
-	t.learn(i)
+	t.beat(c, i)
 	t.route(c, i)
 	x.step(t, "p%d w%d is fenced: epoch %d, serving %d", i, id, s.epoch, s.serving)
 }
 
 func (x *steps) runOnLocal(i int, id uint8) {
 	t := x.s
-	t.runOnLocal(id)
+	t.runOnLocal(x.c, id)
 	t.append(x.c, id)
 	unheard := t
 	if x.c.Teach {
