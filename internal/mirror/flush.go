@@ -7,7 +7,7 @@ import (
 )
 
 // Flush waits until all that has been acknowledged before has reached local. It returns ErrFenced while
-// the primary does not serve, and ctx' error when that ends first.
+// the primary does not serve, ErrOff while nothing is mirrored, and ctx' error when that ends first.
 func (m *Mirror) Flush(ctx context.Context) error {
 	done := make(chan error, 1)
 	select {
@@ -95,7 +95,7 @@ func (f *flusher) until() time.Duration {
 
 // ready reports whether there is something to deliver that a call put here before the flusher was idle.
 func (f *flusher) ready() bool {
-	if f.pause > 0 {
+	if f.pause > 0 || f.m.off.Load() != nil {
 		return false
 	}
 	ops, _, _ := f.m.queue.waiting()
@@ -125,7 +125,7 @@ func (f *flusher) step() {
 	case err == nil:
 		f.pause = 0
 		f.answer(nil)
-	case errors.Is(err, ErrFenced):
+	case errors.Is(err, ErrFenced), errors.Is(err, ErrOff):
 		f.pause = 0
 		f.answer(err)
 	default:
@@ -143,6 +143,9 @@ func (f *flusher) answer(err error) {
 
 func (f *flusher) cycle(now time.Time) error {
 	m := f.m
+	if err := f.stillOff(now); err != nil {
+		return err
+	}
 	if err := f.connect(); err != nil {
 		if m.cfg.Fence() == "" {
 			f.shelve()

@@ -37,6 +37,10 @@ type Mirror struct {
 	switched atomic.Int64           // when that was last counted
 	seen     atomic.Pointer[string] // the fence's text since then
 	self     atomic.Pointer[identity]
+	off      atomic.Pointer[string] // why nothing is mirrored; nil: it is
+	wasOff   atomic.Bool
+	adopts   atomic.Bool // what local holds may be deleted
+	token    string      // this process among those that are off
 	clock    atomic.Pointer[bounds]
 	queue    queue
 	lost     names // keys that are unsure, by name alone
@@ -85,7 +89,7 @@ func New(cfg Config) *Mirror {
 	cfg.Timing.fill()
 	m := &Mirror{
 		cfg: cfg, home: strconv.Itoa(cfg.Home), names: keyNames{"fallback:" + cfg.Name + ":"},
-		wake: make(chan struct{}, 1), flushes: make(chan chan error), inspect: make(chan []dead),
+		token: token(), wake: make(chan struct{}, 1), flushes: make(chan chan error), inspect: make(chan []dead),
 	}
 	m.life, m.end = context.WithCancel(context.Background())
 	m.ending = m.life.Done()

@@ -26,6 +26,7 @@ const (
 // included.
 type SyncProgress struct {
 	Keys     int64 // of the primary at the beginning
+	Held     int64 // of local, which no mirror put there: they are deleted first
 	Cost     int64 // commands that are still to be sent, about
 	Read     int64 // keys
 	Copied   int64
@@ -67,7 +68,11 @@ func (c *Copier) Sync(ctx context.Context, o SyncOptions) (SyncReport, error) {
 func (c *Copier) Cost(ctx context.Context, o SyncOptions) (SyncProgress, error) {
 	s := c.newSyncing(o)
 	defer s.r.close()
-	if _, _, err := s.size(ctx); err != nil {
+	all, _, err := s.size(ctx)
+	if err == nil {
+		err = s.held(ctx, all)
+	}
+	if err != nil {
 		return SyncProgress{}, err
 	}
 	if _, err := s.load(ctx); err != nil {
@@ -123,7 +128,7 @@ func (s *syncing) run(ctx context.Context) error {
 		return err
 	}
 	// What local must be rid of first is gone after that, and what it was told before this counts as old.
-	if err := s.c.Mirror.Flush(ctx); err != nil {
+	if err := s.adopt(ctx, all); err != nil {
 		return err
 	}
 	if err := s.begin(ctx); err != nil {

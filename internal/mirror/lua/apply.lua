@@ -41,7 +41,7 @@ while i <= n do
     i = i + 1
   elseif kind == '=' then
     db = string.sub(s, 2)
-    if db ~= '' and not others[db] then
+    if db ~= '' and db ~= '*' and not others[db] then
       others[db] = true
       dbs[#dbs + 1] = db
     end
@@ -62,7 +62,7 @@ while i <= n do
 end
 open(dbs)
 learn(keys)
-if #dbs > 1 then call('SADD', DBS, unpack(dbs, 2)) end
+local foreign = ours(dbs)
 
 local cold, deleted, skipped, failed = {}, {}, 0, 0
 
@@ -189,7 +189,9 @@ end
 for j = 1, #ops do
   local o = ops[j]
   local kind, e = o[1], known[o[5]]
-  if kind == 'f' then
+  if foreign[o[3]] then
+    skipped = skipped + 1
+  elseif kind == 'f' then
     flush(o)
   elseif kind == 'u' or full and kind ~= 'd' then
     lose(o, j, place(e, o[2], o[3]) == 1)

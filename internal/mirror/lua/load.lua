@@ -33,6 +33,7 @@ while i <= n do
 end
 open(dbs)
 learn(keys)
+local foreign = ours(dbs)
 local doubtful = tracked and call('SCARD', UNSURE) > 0
 
 local function failed(r) return type(r) == 'table' and r.err end
@@ -110,14 +111,15 @@ for j = 1, #keys do
     x.places[db] = p
   end
   local letter = 'N'
-  if p == 1 then
+  if foreign[db] then
+    letter = 'R'
+  elseif p == 1 then
     letter = take(j, e, x)
     if letter == 'R' then doubt(keys[j], true) end
   end
   results[j] = letter
 end
 use(DATABASE)
-if #dbs > 1 then pcall('SADD', DBS, unpack(dbs, 2)) end
 for w = 1, 2 do
   if #rows[w] > 0 then
     local name = RECENT .. string.format('%d', window + w - 1)

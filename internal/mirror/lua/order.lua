@@ -43,6 +43,29 @@ local function open(dbs)
   end
 end
 
+-- ours returns those of these databases that are not the mirror's: they hold keys that no mirror put there, or
+-- are another service's. The home database, the first of them, is.
+local function ours(dbs)
+  local foreign = {}
+  for i = 2, #dbs do
+    local db = dbs[i]
+    use(DATABASE)
+    if call('SISMEMBER', DBS, db) == 0 then
+      local seen, name = match(call('HGET', MIRRORS, db) or '', '^(%d+) (.*)$')
+      foreign[db] = db == DATABASE or name and name ~= NAME and now / 1000 - seen < OWNED
+      use(db)
+      if call('DBSIZE') > 0 then foreign[db] = true end
+      use(DATABASE)
+      if not foreign[db] then
+        pcall('SADD', DBS, db) -- where memory is full, the next one does it
+        pcall('HSET', MIRRORS, db, format('%d %s', now / 1000, NAME))
+      end
+    end
+  end
+  use(DATABASE)
+  return foreign
+end
+
 local known, fresh, list = {}, {}, {}
 
 local function read(name, base, names)
