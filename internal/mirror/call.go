@@ -135,8 +135,9 @@ func (m *Mirror) effect(ops *Ops, c Call, db string, cmd redis.Cmder) {
 		ops.Unsure(db, cmd)
 		return
 	}
-	lo, _ := b.local(c.began, c.began)
-	ops.Effect(db, cmd, lo/1000)
+	now := nanos()
+	_, hi := b.local(now, now)
+	ops.Effect(db, cmd, hi/1000+1)
 }
 
 // Lost says that commands may have run, or may still run for a while: their replies have not come.

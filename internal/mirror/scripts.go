@@ -65,6 +65,12 @@ const (
 	horizon = 25 * time.Second
 	// doubts is how many keys a local may be unsure of and still be complete but for them.
 	doubts = 100_000
+	// grace is by how much keys live longer on local, skew by how much the clocks of the two servers may differ.
+	grace = 300 * time.Millisecond
+	skew  = 100 * time.Millisecond
+	// slow and slowest are how uncertain the deadline may be that a call has set, or that was read.
+	slow    = time.Second
+	slowest = 10 * time.Second
 )
 
 // mirrorsKey is the hash, in the journal's database, of whose mirror each database of local is: the time of
@@ -79,6 +85,7 @@ func newScripts(names keyNames, cfg Config) scripts {
 	quote := func(what string) string { return text(names.key(what)) }
 	head := fmt.Sprintf("local DATABASE, HOME = '%d', '%d'\n", cfg.Database, cfg.Home) +
 		fmt.Sprintf("local WINDOW, HORIZON, DOUBTS = %d, %d, %d\n", window.Microseconds(), horizon.Microseconds(), doubts) +
+		fmt.Sprintf("local GRACE, SKEW, SLOW, SLOWEST = %d, %d, %d, %d\n", grace.Milliseconds(), skew.Milliseconds(), slow.Milliseconds(), slowest.Milliseconds()) +
 		"local FENCE, PARTIAL, META = " + quote("fence") + ", " + quote("partial") + ", " + quote("mirror") + "\n" +
 		"local PROCESSES, UNSURE, DBS = " + quote("mirror:processes") + ", " + quote("mirror:unsure") + ", " + quote("mirror:dbs") + "\n" +
 		"local RECENT, CLAIMS = " + quote("mirror:recent:") + ", " + quote("mirror:claims:") + "\n" +

@@ -60,7 +60,7 @@ const (
 	verifyLooks = 4
 	verifyWait  = 150 * time.Millisecond // doubled each time
 	// verifySlack is how far apart two deadlines may be.
-	verifySlack = time.Second
+	verifySlack = time.Second + grace
 )
 
 // Verify compares local with the primary: type, value and expiry of each key, and what only local has.

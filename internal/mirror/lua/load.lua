@@ -48,7 +48,7 @@ local function make(key, ms, j)
     if failed(pcall(unpack(ARGV, j + 1, j + args))) then return false end
     j = j + 1 + args
   end
-  return ms == '0' or not failed(pcall('PEXPIREAT', key, ms))
+  return ms == '0' or not failed(pcall('PEXPIREAT', key, postponed(ms)))
 end
 
 -- What is learnt of keys of which nothing was known, for each of the two hashes, as keep writes it.
@@ -81,7 +81,7 @@ local function take(j, e, x)
   use(db)
   local is = 's'
   if how == 'R' then
-    if failed(pcall('RESTORE', key, ms, ARGV[f + 4], 'REPLACE', 'ABSTTL')) then return 'R' end
+    if failed(pcall('RESTORE', key, ms == '0' and ms or postponed(ms), ARGV[f + 4], 'REPLACE', 'ABSTTL')) then return 'R' end
   elseif how == 'A' then
     call('UNLINK', key)
     is = 'g'
@@ -113,7 +113,7 @@ for j = 1, #keys do
   local letter = 'N'
   if foreign[db] then
     letter = 'R'
-  elseif p == 1 then
+  elseif p == 1 and (ARGV[first[j] + 2] == '0' or not delayed(x, SLOWEST)) then
     letter = take(j, e, x)
     if letter == 'R' then doubt(keys[j], true) end
   end
