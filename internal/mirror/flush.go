@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -49,6 +50,7 @@ type flusher struct {
 	beaten  time.Time
 	rotated time.Time
 	claimed int64 // when it rotated
+	meets   sync.Once
 }
 
 func (f *flusher) run() {
@@ -158,6 +160,7 @@ func (f *flusher) cycle(now time.Time) error {
 		}
 	}
 	f.look()
+	f.meet()
 	if f.text == "" {
 		f.shelve()
 		return ErrFenced
@@ -203,6 +206,8 @@ func (f *flusher) look() {
 	f.m.another()
 	f.m.seen.Store(&text)
 }
+
+func (f *flusher) meet() { f.meets.Do(func() { close(f.m.met) }) }
 
 // shelve keeps only the names of what is queued: it will not be delivered as it is.
 func (f *flusher) shelve() {

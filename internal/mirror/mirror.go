@@ -50,6 +50,7 @@ type Mirror struct {
 	current atomic.Pointer[generation]
 	intents intents
 
+	met     chan struct{} // closed when local has been met for the first time
 	wake    chan struct{}
 	idle    atomic.Bool // the flusher waits for wake
 	flushes chan chan error
@@ -89,7 +90,7 @@ func New(cfg Config) *Mirror {
 	cfg.Timing.fill()
 	m := &Mirror{
 		cfg: cfg, home: strconv.Itoa(cfg.Home), names: keyNames{"fallback:" + cfg.Name + ":"},
-		token: token(), wake: make(chan struct{}, 1), flushes: make(chan chan error), inspect: make(chan []dead),
+		token: token(), met: make(chan struct{}), wake: make(chan struct{}, 1), flushes: make(chan chan error), inspect: make(chan []dead),
 	}
 	m.life, m.end = context.WithCancel(context.Background())
 	m.ending = m.life.Done()
@@ -110,6 +111,23 @@ func (m *Mirror) Start() {
 		go (&flusher{m: m}).run()
 		go (&janitor{m: m}).run()
 	})
+}
+
+// Ready waits, after Start, until local knows this process, and what begins then is in order: writes before
+// that are mirrored too, but as a rule only as keys that are unsure. It returns ErrOff where nothing is
+// mirrored, and ctx' error when that ends first.
+func (m *Mirror) Ready(ctx context.Context) error {
+	select {
+	case <-m.met:
+	case <-m.ending:
+		return errEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if m.off.Load() != nil {
+		return m.errOff()
+	}
+	return nil
 }
 
 // Close delivers what is queued, as far as ctx allows, and leaves. What could not be delivered stays

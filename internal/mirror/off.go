@@ -71,6 +71,7 @@ func (f *flusher) turnOff(status string, r []any) error {
 	m.lost.clear()
 	m.empty.Store(false)
 	m.complete.Store(false)
+	f.meet()
 	if news {
 		m.cfg.Log(slog.LevelWarn, "nothing is mirrored: "+why, attrs...)
 	}

@@ -29,7 +29,7 @@ func TestAnEmptyLocalIsJustBegun(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	m := r.mirror0()
-	r.flush(m)
+	r.check(m.Ready(r.ctx))
 	write(m, set("first", "1"))
 	r.flush(m)
 	r.wants("first", "1")
@@ -43,6 +43,9 @@ func TestWhatNoMirrorPutOnLocalStaysThere(t *testing.T) {
 	r := newRig(t)
 	r.check(r.home.MSet(r.ctx, "theirs", "1", "too", "2").Err())
 	m := r.mirror0()
+	if err := m.Ready(r.ctx); !errors.Is(err, mirror.ErrOff) {
+		t.Error(err)
+	}
 	r.is(m, "database 0 holds 2 keys")
 	if c := m.Begin([]any{"set", "theirs", "2"}, ""); c != (mirror.Call{}) {
 		t.Errorf("%+v", c)
