@@ -17,6 +17,8 @@ var (
 	ErrLocalMemory = mirror.ErrMemory
 	// ErrLocalRefuses is about a local that takes none of the keys that it is given.
 	ErrLocalRefuses = mirror.ErrLocalRefuses
+	// ErrNoMirror is about a local that must not be mirrored to: its database is another service's, say.
+	ErrNoMirror = mirror.ErrOff
 )
 
 // SyncOptions are for one Sync. The zero value copies every key, as fast as it goes.
@@ -38,6 +40,7 @@ type SyncOptions struct {
 // SyncProgress is how far a Sync is. The counts include what earlier runs of it did, if it goes on with one.
 type SyncProgress struct {
 	Keys     int64         // of the primary at the beginning
+	Held     int64         // of local, which no mirror put there: they are deleted first
 	Cost     int64         // commands that the primary is still to be sent, about
 	Read     int64         // keys
 	Copied   int64         // keys
@@ -64,9 +67,10 @@ type SyncReport struct {
 
 // Sync copies what the primary holds to local, so that a switch finds it there: about two commands a key.
 // A key that was written meanwhile is left as the mirror has it, and what only local holds is deleted
-// there. It may be interrupted; the next one with the same options goes on where it was. What it reports
+// there. Where local holds keys that no mirror put there, and the mirror is off for that, they are deleted
+// first, and the mirror is on from then on in all processes. It may be interrupted; the next one with the same options goes on where it was. What it reports
 // was done, whatever the error: a *LimitError where the primary's limit was met, ErrBudget, ErrLocalServes,
-// ErrLocalMemory, ErrLocalRefuses, ErrOtherPrimary, ErrNoJournal, that of ctx, or of one of the servers.
+// ErrLocalMemory, ErrLocalRefuses, ErrNoMirror, ErrOtherPrimary, ErrNoJournal, that of ctx, or of one of the servers.
 // One should run at a time.
 func (h *Hook) Sync(ctx context.Context, o SyncOptions) (SyncReport, error) {
 	c, done, err := h.copier(ctx, true)

@@ -103,7 +103,7 @@ func (h *Hook) newHydrator(s *share) *mirror.Hydrator {
 		Copier: s.copier(nil),
 		Serves: func() bool {
 			h := w.Value()
-			return h != nil && h.era.Load().fence != "" && !h.share.mirror.Stats().Stopped
+			return h != nil && h.era.Load().fence != "" && h.share.mirror.Off() == "" && !h.share.mirror.Stats().Stopped
 		},
 		Sent: func() int64 {
 			if h := w.Value(); h != nil {

@@ -4,7 +4,8 @@ import "time"
 
 // MirrorStatus is the mirror's part of a Status: how warm this process keeps local.
 type MirrorStatus struct {
-	// On is set where there is a mirror. Off says why there is none.
+	// On is set where there is a mirror. Off says why there is none: local holds keys that no mirror put
+	// there, say, or is another service's.
 	On  bool
 	Off string
 	// Complete is set after a Sync with nothing missed since: what local does not hold, the primary does
@@ -63,6 +64,8 @@ func (h *Hook) noMirror() string {
 		return "it is switched off"
 	case h.noJournal() != "":
 		return "it needs the journal: " + h.noJournal()
+	case h.share == nil || h.share.mirror == nil:
+		return ""
 	}
-	return ""
+	return h.share.mirror.Off()
 }

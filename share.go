@@ -88,6 +88,9 @@ func (h *Hook) newShare(local redis.UniversalClient) *share {
 	s.back = redis.NewClient(&own)
 	s.mirror = h.newMirror(s)
 	s.hydrator = h.newHydrator(s)
+	if s.mirror != nil {
+		s.store.Mirrored(s.home)
+	}
 	return s
 }
 
@@ -119,7 +122,8 @@ func (s *share) address() string {
 }
 
 // first reads the record before anything is sent, or a process that starts while local serves would
-// read what is old and write what is fenced elsewhere. It waits for local no longer than firstLook.
+// read what is old and write what is fenced elsewhere, and makes the mirror ready. It waits for local no
+// longer than firstLook.
 func (s *share) first() {
 	select {
 	case s.looking <- struct{}{}:
@@ -137,9 +141,13 @@ func (s *share) first() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), firstLook)
 	defer cancel()
-	_ = within(ctx, func() error { return s.read(ctx) })
-	s.looked.Store(true)
+	err := within(ctx, func() error { return s.read(ctx) })
 	s.startBeat()
+	if err == nil && s.mirror != nil {
+		// What is written before local knows this process is not sure there.
+		_ = s.mirror.Ready(ctx)
+	}
+	s.looked.Store(true)
 }
 
 // read reads the record, makes it where there is none, and takes it over.

@@ -11,8 +11,7 @@ import (
 )
 
 // copier returns what copies from the primary of the environment to local, and what ends it. It costs the
-// primary one command. writes makes local ready for it: where there was no mirror, what local holds is not
-// known to be anything, and is deleted.
+// primary one command. writes says that it will copy, and not just compare.
 func (p place) copier(ctx context.Context, writes bool) (*mirror.Copier, func(), error) {
 	store, _, err := p.open(ctx)
 	if err != nil {
@@ -72,6 +71,8 @@ func explainCopy(err error) error {
 		return fmt.Errorf("%w; wait until it takes commands again", err)
 	case errors.Is(err, mirror.ErrFenced):
 		return fmt.Errorf("%w; redis-fallback status says who does, and why", err)
+	case errors.Is(err, mirror.ErrOff):
+		return fmt.Errorf("%w; --match and --repair alone do not make it a mirror", err)
 	case errors.Is(err, mirror.ErrMemory):
 		return fmt.Errorf("%w; give it more, or copy less with --match", err)
 	case errors.Is(err, mirror.ErrLocalRefuses):

@@ -21,8 +21,8 @@ and goes on where it was when it is called again.
   redis-fallback sync --rate 500         at most so many keys a second
   redis-fallback sync --match 'user:*'   some keys alone
 
-Keys that local holds and the primary does not are DELETED on local, as far as --match goes. Keys larger
-than --max-bytes are left out. REDIS_URL is the primary, REDIS_FALLBACK_URL is local.
+Keys that local holds and the primary does not are DELETED on local, as far as --match goes; all of its
+keys are, first, where there was no mirror. Keys larger than --max-bytes are left out. REDIS_URL is the primary, REDIS_FALLBACK_URL is local.
 
 `
 
@@ -30,6 +30,7 @@ than --max-bytes are left out. REDIS_URL is the primary, REDIS_FALLBACK_URL is l
 type syncReport struct {
 	DryRun   bool    `json:"dry_run"`
 	Keys     int64   `json:"keys"`
+	Held     int64   `json:"deleted_first_on_local"`
 	Read     int64   `json:"read"`
 	Copied   int64   `json:"copied"`
 	Gone     int64   `json:"gone"`
@@ -91,7 +92,7 @@ func syncKeys(ctx context.Context, args []string, out, stderr io.Writer) error {
 	e := json.NewEncoder(out)
 	e.SetIndent("", "  ")
 	return errors.Join(e.Encode(syncReport{
-		*dry, r.Keys, r.Read, r.Copied, r.Gone, r.Newer, r.Large, r.Unknown, r.Refused, r.Extra, r.Commands, r.Cost,
+		*dry, r.Keys, r.Held, r.Read, r.Copied, r.Gone, r.Newer, r.Large, r.Unknown, r.Refused, r.Extra, r.Commands, r.Cost,
 		r.Resumed, r.Elapsed.Seconds(), r.Complete, r.Unsure, text,
 	}), err)
 }
@@ -102,6 +103,9 @@ func showCost(out io.Writer, p mirror.SyncProgress) {
 	}
 	fmt.Fprintf(out, "the primary holds %s; to copy what is left costs it about %s\n",
 		plural(p.Keys, "key", "keys"), plural(p.Cost, "command", "commands"))
+	if p.Held > 0 {
+		fmt.Fprintf(out, "local holds %s that no mirror put there: DELETED first\n", plural(p.Held, "key", "keys"))
+	}
 }
 
 // syncAloud copies, and tells how it goes once a second.

@@ -66,11 +66,11 @@ func (f *flusher) disowned(status string) error {
 	switch status {
 	case "GONE":
 		// It slept, and was buried: its claimed keys are deleted.
-		m.cfg.Log(slog.LevelWarn, "redis fallback: local had given this process up; the mirror begins anew")
+		m.cfg.Log(slog.LevelWarn, "local had given this process up; the mirror begins anew")
 		f.id = ""
 		m.another() // what is queued, and what has begun, is of the time before
 	case "LOST":
-		m.cfg.Log(slog.LevelWarn, "redis fallback: local has lost writes that it had acknowledged; the mirror's keys are deleted")
+		m.cfg.Log(slog.LevelWarn, "local has lost writes that it had acknowledged; the mirror's keys are deleted")
 		m.empty.Store(true)
 		f.acked = 0
 	case "EMPTY":
@@ -142,7 +142,7 @@ func (f *flusher) learn(sent, got int64, r []any, at int) (jumped bool) {
 	next, jumped := f.m.clock.Load().measured(sent, got, s*1_000_000+u)
 	f.m.clock.Store(next)
 	if jumped {
-		f.m.cfg.Log(slog.LevelWarn, "redis fallback: local's clock has jumped")
+		f.m.cfg.Log(slog.LevelWarn, "local's clock has jumped")
 	}
 	return jumped
 }

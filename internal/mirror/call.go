@@ -26,8 +26,11 @@ var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // Begin says that a command is about to be sent to the primary; db is as in Op. When it returns local
 // will hear, even if this process is killed, that the command's keys may change. A command that writes
-// nothing gives the zero Call.
+// nothing gives the zero Call, and so does a mirror that is off.
 func (m *Mirror) Begin(args []any, _ string) Call {
+	if m.off.Load() != nil {
+		return Call{}
+	}
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	if s.keys = Keys(s.keys[:0], args); len(s.keys) == 0 {
@@ -40,6 +43,9 @@ func (m *Mirror) Begin(args []any, _ string) Call {
 
 // BeginAll is Begin of a pipeline or transaction.
 func (m *Mirror) BeginAll(cmds []redis.Cmder, _ string) Call {
+	if m.off.Load() != nil {
+		return Call{}
+	}
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	var c Call
@@ -96,6 +102,7 @@ func (m *Mirror) claim(g *generation, s *scratch, args []any) {
 // Done says that the primary has acknowledged a command, be it with an error reply.
 func (m *Mirror) Done(c Call, db string, cmd redis.Cmder) {
 	if c.gen == nil {
+		m.unclaimed(db, cmd)
 		return
 	}
 	s := scratches.Get().(*scratch)
@@ -109,6 +116,7 @@ func (m *Mirror) Done(c Call, db string, cmd redis.Cmder) {
 // MULTI and EXEC.
 func (m *Mirror) DoneAll(c Call, db string, cmds []redis.Cmder) {
 	if c.gen == nil {
+		m.unclaimed(db, cmds...)
 		return
 	}
 	s := scratches.Get().(*scratch)
@@ -127,13 +135,15 @@ func (m *Mirror) effect(ops *Ops, c Call, db string, cmd redis.Cmder) {
 		ops.Unsure(db, cmd)
 		return
 	}
-	lo, _ := b.local(c.began, c.began)
-	ops.Effect(db, cmd, lo/1000)
+	now := nanos()
+	_, hi := b.local(now, now)
+	ops.Effect(db, cmd, hi/1000+1)
 }
 
 // Lost says that commands may have run, or may still run for a while: their replies have not come.
 func (m *Mirror) Lost(c Call, db string, cmds ...redis.Cmder) {
 	if c.gen == nil {
+		m.unclaimed(db, cmds...)
 		return
 	}
 	s := scratches.Get().(*scratch)

@@ -55,6 +55,7 @@ type Target interface {
 	UnsureKey() string
 	MetaKey() string
 	Flush(context.Context) error
+	Adopt(ctx context.Context, others ...string) error
 }
 
 // number is where a database of the primary lies on local.

@@ -119,9 +119,10 @@ func (d *target) Complete(ctx context.Context) (bool, error) {
 	}
 	return true, d.local.HSet(ctx, "fallback:test:mirror:meta", "complete", 1).Err()
 }
-func (*target) Flush(context.Context) error { return nil }
-func (*target) MetaKey() string             { return "fallback:test:mirror:meta" }
-func (*target) UnsureKey() string           { return "fallback:test:mirror:unsure" }
+func (*target) Flush(context.Context) error            { return nil }
+func (*target) Adopt(context.Context, ...string) error { return nil }
+func (*target) MetaKey() string                        { return "fallback:test:mirror:meta" }
+func (*target) UnsureKey() string                      { return "fallback:test:mirror:unsure" }
 
 // fill makes keys of every type.
 func (r *copyRig) fill(rdb *redis.Client) {

@@ -82,7 +82,7 @@ func (j *janitor) bury(ctx context.Context, d dead) error {
 	}
 	if v == int64(1) {
 		m.counters.buried.Add(1)
-		m.cfg.Log(slog.LevelWarn, "redis fallback: a process has died without saying goodbye: the keys that it may have written were deleted on local",
+		m.cfg.Log(slog.LevelWarn, "a process has died without saying goodbye: the keys that it may have written were deleted on local",
 			slog.Bool("all", all))
 	}
 	return nil

@@ -12,8 +12,8 @@ import (
 )
 
 // Effect adds what a command did that the primary acknowledged. db is the database as in Op, at is
-// local's time when the call began, the earliest it may have been, in ms since 1970: from there
-// relative expiries become absolute ones, so that nothing lives longer here than there.
+// local's time when the call had ended, the latest it may have been, in ms since 1970: from there relative
+// expiries become absolute ones, so that nothing expires here before it does there.
 //
 // What cannot be told for sure from the arguments and the reply is Unsure. An error reply means that
 // nothing was done, but for scripts and what is not known. Each command of a transaction is given with

@@ -59,13 +59,13 @@ func (e *effect) deadline(v any, u unit) (int64, bool) {
 	return n, ok
 }
 
-// skew is by how much the clocks of the primary and of local may differ. A deadline that has passed by
-// less may be to come on the primary: local is given it as it is, and lets the key expire without
-// anything being known of it.
-const skew = 60_000
+// longPast is how long ago a deadline must be to have passed whatever the clocks of the primary and of local
+// show. One that has passed by less may be to come on the primary: local is given it as it is, and lets the
+// key expire without anything being known of it.
+const longPast = 60_000
 
 // past reports whether a deadline has passed on both servers.
-func (e *effect) past(deadline int64) bool { return deadline < e.at-skew }
+func (e *effect) past(deadline int64) bool { return deadline < e.at-longPast }
 
 // expire adds EXPIRE and its like, GETEX and PERSIST, which were applied.
 func (e *effect) expire(key any) bool {

@@ -3,11 +3,12 @@ package mirror
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
 // Flush waits until all that has been acknowledged before has reached local. It returns ErrFenced while
-// the primary does not serve, and ctx' error when that ends first.
+// the primary does not serve, ErrOff while nothing is mirrored, and ctx' error when that ends first.
 func (m *Mirror) Flush(ctx context.Context) error {
 	done := make(chan error, 1)
 	select {
@@ -49,6 +50,7 @@ type flusher struct {
 	beaten  time.Time
 	rotated time.Time
 	claimed int64 // when it rotated
+	meets   sync.Once
 }
 
 func (f *flusher) run() {
@@ -95,7 +97,7 @@ func (f *flusher) until() time.Duration {
 
 // ready reports whether there is something to deliver that a call put here before the flusher was idle.
 func (f *flusher) ready() bool {
-	if f.pause > 0 {
+	if f.pause > 0 || f.m.off.Load() != nil {
 		return false
 	}
 	ops, _, _ := f.m.queue.waiting()
@@ -124,7 +126,7 @@ func (f *flusher) step() {
 	case err == nil:
 		f.pause = 0
 		f.answer(nil)
-	case errors.Is(err, ErrFenced):
+	case errors.Is(err, ErrFenced), errors.Is(err, ErrOff):
 		f.pause = 0
 		f.answer(err)
 	default:
@@ -142,6 +144,9 @@ func (f *flusher) answer(err error) {
 
 func (f *flusher) cycle(now time.Time) error {
 	m := f.m
+	if err := f.stillOff(now); err != nil {
+		return err
+	}
 	if err := f.connect(); err != nil {
 		if m.cfg.Fence() == "" {
 			f.shelve()
@@ -154,6 +159,7 @@ func (f *flusher) cycle(now time.Time) error {
 		}
 	}
 	f.look()
+	f.meet()
 	if f.text == "" {
 		f.shelve()
 		return ErrFenced
@@ -199,6 +205,8 @@ func (f *flusher) look() {
 	f.m.another()
 	f.m.seen.Store(&text)
 }
+
+func (f *flusher) meet() { f.meets.Do(func() { close(f.m.met) }) }
 
 // shelve keeps only the names of what is queued: it will not be delivered as it is.
 func (f *flusher) shelve() {

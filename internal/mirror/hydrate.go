@@ -56,6 +56,7 @@ type Hydrator struct {
 	order waitings
 	gone  map[touched]time.Time // that the primary does not have, until then
 
+	begin  sync.Once
 	cancel context.CancelFunc
 	done   chan struct{}
 
@@ -87,16 +88,19 @@ func NewHydrator(cfg HydrateConfig) *Hydrator {
 	return &Hydrator{cfg: cfg, wait: map[touched]*waiting{}, gone: map[touched]time.Time{}}
 }
 
-// Start begins the reading.
+// Start begins the reading. Only the first call does anything.
 func (h *Hydrator) Start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	h.cancel, h.done = cancel, make(chan struct{})
-	h.seen = h.cfg.Sent()
-	go h.run(ctx)
+	h.begin.Do(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		h.cancel, h.done = cancel, make(chan struct{})
+		h.seen = h.cfg.Sent()
+		go h.run(ctx)
+	})
 }
 
 // Close ends it, and waits for that.
 func (h *Hydrator) Close() {
+	h.begin.Do(func() {}) // nothing to end
 	if h.cancel == nil {
 		return
 	}

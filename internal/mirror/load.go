@@ -89,7 +89,7 @@ func (m *Mirror) loadSome(ctx context.Context, items []Item) ([]Loaded, error) {
 			last = call
 			args = append(args, call)
 		}
-		args = it.append(args, m.home, lo/1000)
+		args = it.append(args, m.home, hi/1000+1)
 		sent = append(sent, i)
 	}
 	if len(sent) == 0 {
@@ -121,7 +121,7 @@ func (m *Mirror) loadSome(ctx context.Context, items []Item) ([]Loaded, error) {
 	return results, nil
 }
 
-// append appends the item as load.lua takes it. at is local's time when it was read, in ms: it may only
+// append appends the item as load.lua takes it. at is local's time when it had been read, in ms: it must not
 // expire too early.
 func (it *Item) append(args []any, home string, at int64) []any {
 	db, deadline := it.DB, int64(0)

@@ -32,9 +32,9 @@ func (f *flusher) stop(is bool) {
 		return
 	}
 	if is {
-		f.m.cfg.Log(slog.LevelWarn, "redis fallback: local is nearly full: the mirror stops, and deletes what changes")
+		f.m.cfg.Log(slog.LevelWarn, "local is nearly full: the mirror stops, and deletes what changes")
 	} else {
-		f.m.cfg.Log(slog.LevelInfo, "redis fallback: local has room again: the mirror goes on")
+		f.m.cfg.Log(slog.LevelInfo, "local has room again: the mirror goes on")
 	}
 }
 

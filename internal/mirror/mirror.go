@@ -38,6 +38,10 @@ type Mirror struct {
 	switched atomic.Int64           // when that was last counted
 	seen     atomic.Pointer[string] // the fence's text since then
 	self     atomic.Pointer[identity]
+	off      atomic.Pointer[string] // why nothing is mirrored; nil: it is
+	wasOff   atomic.Bool
+	adopts   atomic.Bool // what local holds may be deleted
+	token    string      // this process among those that are off
 	clock    atomic.Pointer[bounds]
 	queue    queue
 	lost     names // keys that are unsure, by name alone
@@ -47,6 +51,7 @@ type Mirror struct {
 	current atomic.Pointer[generation]
 	intents intents
 
+	met     chan struct{} // closed when local has been met for the first time
 	wake    chan struct{}
 	idle    atomic.Bool // the flusher waits for wake
 	flushes chan chan error
@@ -86,8 +91,9 @@ func New(cfg Config) *Mirror {
 	cfg.Timing.fill()
 	m := &Mirror{
 		cfg: cfg, home: strconv.Itoa(cfg.Home), names: keyNames{"fallback:" + cfg.Name + ":"},
-		wake: make(chan struct{}, 1), flushes: make(chan chan error), inspect: make(chan []dead),
+		met: make(chan struct{}), wake: make(chan struct{}, 1), flushes: make(chan chan error), inspect: make(chan []dead),
 	}
+	m.token = m.newToken()
 	m.life, m.end = context.WithCancel(context.Background())
 	m.ending = m.life.Done()
 	m.scripts = newScripts(m.names, cfg)
@@ -107,6 +113,23 @@ func (m *Mirror) Start() {
 		go (&flusher{m: m}).run()
 		go (&janitor{m: m}).run()
 	})
+}
+
+// Ready waits, after Start, until local knows this process, and what begins then is in order: writes before
+// that are mirrored too, but as a rule only as keys that are unsure. It returns ErrOff where nothing is
+// mirrored, and ctx' error when that ends first.
+func (m *Mirror) Ready(ctx context.Context) error {
+	select {
+	case <-m.met:
+	case <-m.ending:
+		return errEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if m.off.Load() != nil {
+		return m.errOff()
+	}
+	return nil
 }
 
 // Close delivers what is queued, as far as ctx allows, and leaves. What could not be delivered stays
@@ -176,8 +199,8 @@ func nanos() int64 { return int64(time.Since(start)) }
 // micros is the same, as fine as local's clock.
 func micros() int64 { return nanos() / 1000 }
 
-// token is a word that only this process knows.
-func (m *Mirror) token() string {
+// newToken is a word that only this process knows.
+func (m *Mirror) newToken() string {
 	return strings.Join(strings.Fields(m.cfg.Process), "_") + "." + rand.Text()[:10]
 }
 

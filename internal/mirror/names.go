@@ -41,7 +41,7 @@ func (m *Mirror) loseOp(o *op) {
 }
 
 func (m *Mirror) loseKey(db, key string) {
-	if f := m.cfg.Filter; f != nil && !f(key) {
+	if f := m.cfg.Filter; f != nil && !f(key) || m.off.Load() != nil {
 		return
 	}
 	m.lost.mu.Lock()

@@ -35,7 +35,7 @@ type item struct {
 
 // put queues what a call did, which may go on for late nanoseconds more.
 func (m *Mirror) put(c Call, ops *Ops, late int64) {
-	if ops.n == 0 {
+	if ops.n == 0 || m.off.Load() != nil {
 		c.gen.leave(c.lane)
 		return
 	}

@@ -41,7 +41,7 @@ func TestALocalThatLostWhatItAcknowledgedIsEmptied(t *testing.T) {
 	r.flush(m)
 	r.local.Kill() // the snapshot is older
 	r.local.Restart(t)
-	r.until("local was emptied", func() bool { return m.Stats().Emptied == 2 })
+	r.until("local was emptied", func() bool { return m.Stats().Emptied == 1 })
 	r.wants("a", "", "b", "")
 	r.settle(m)
 	write(m, set("a", "3"))

@@ -15,6 +15,9 @@ import (
 //go:embed lua/order.lua
 var orderLua string
 
+//go:embed lua/adopt.lua
+var adoptLua string
+
 //go:embed lua/apply.lua
 var applyLua string
 
@@ -48,7 +51,7 @@ var completeLua string
 // scripts are those of one mirror: the names of its keys are part of their text, since arguments cost
 // more.
 type scripts struct {
-	apply, load, register, beat, leave, forget, empty, partial, scan, complete script
+	apply, load, register, beat, leave, forget, empty, adopt, partial, scan, complete script
 }
 
 type script struct{ text, hash string }
@@ -62,24 +65,40 @@ const (
 	horizon = 25 * time.Second
 	// doubts is how many keys a local may be unsure of and still be complete but for them.
 	doubts = 100_000
+	// grace is by how much keys live longer on local, skew by how much the clocks of the two servers may differ.
+	grace = 300 * time.Millisecond
+	skew  = 100 * time.Millisecond
+	// slow and slowest are how uncertain the deadline may be that a call has set, or that was read.
+	slow    = time.Second
+	slowest = 10 * time.Second
+)
+
+// mirrorsKey is the hash, in the journal's database, of whose mirror each database of local is: the time of
+// its last sign of life, in ms, and its name. It is owned by it for as long after that.
+const (
+	mirrorsKey = "fallback:mirrors"
+	owned      = 24 * time.Hour
 )
 
 func newScripts(names keyNames, cfg Config) scripts {
-	quote := func(what string) string { return "'" + luaQuote.Replace(names.key(what)) + "'" }
+	text := func(s string) string { return "'" + luaQuote.Replace(s) + "'" }
+	quote := func(what string) string { return text(names.key(what)) }
 	head := fmt.Sprintf("local DATABASE, HOME = '%d', '%d'\n", cfg.Database, cfg.Home) +
 		fmt.Sprintf("local WINDOW, HORIZON, DOUBTS = %d, %d, %d\n", window.Microseconds(), horizon.Microseconds(), doubts) +
+		fmt.Sprintf("local GRACE, SKEW, SLOW, SLOWEST = %d, %d, %d, %d\n", grace.Milliseconds(), skew.Milliseconds(), slow.Milliseconds(), slowest.Milliseconds()) +
 		"local FENCE, PARTIAL, META = " + quote("fence") + ", " + quote("partial") + ", " + quote("mirror") + "\n" +
 		"local PROCESSES, UNSURE, DBS = " + quote("mirror:processes") + ", " + quote("mirror:unsure") + ", " + quote("mirror:dbs") + "\n" +
 		"local RECENT, CLAIMS = " + quote("mirror:recent:") + ", " + quote("mirror:claims:") + "\n" +
-		fmt.Sprintf("local KEEP = %t\n", Mutate.KeepUnsure)
-	of := func(text string) script {
-		text = head + text
-		sum := sha1.Sum([]byte(text)) //nolint:gosec // the name that Redis gives a script
-		return script{text, hex.EncodeToString(sum[:])}
+		"local MIRRORS, NAME, OFF = " + text(mirrorsKey) + ", " + text(cfg.Name) + ", " + quote("mirror:off") + "\n" +
+		fmt.Sprintf("local OWNED, KEEP = %d, %t\n", owned.Milliseconds(), Mutate.KeepUnsure)
+	of := func(body string) script {
+		body = head + body
+		sum := sha1.Sum([]byte(body)) //nolint:gosec // the name that Redis gives a script
+		return script{body, hex.EncodeToString(sum[:])}
 	}
 	return scripts{
 		apply: of(orderLua + applyLua), load: of(orderLua + loadLua), register: of(registerLua), beat: of(beatLua),
-		leave: of(leaveLua), forget: of(forgetLua), empty: of(emptyLua), partial: of(partialLua), scan: of(scanLua),
+		leave: of(leaveLua), forget: of(forgetLua), empty: of(emptyLua), adopt: of(adoptLua), partial: of(partialLua), scan: of(scanLua),
 		complete: of(completeLua),
 	}
 }

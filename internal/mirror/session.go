@@ -70,27 +70,33 @@ func (f *flusher) connect() error {
 }
 
 func (f *flusher) register(ctx context.Context) error {
-	f.token = f.m.token()
+	m := f.m
+	f.token = m.newToken()
 	sent := micros()
-	v, err := f.m.scripts.register.call(ctx, f.conn, f.token, f.server, "1")
+	v, err := m.scripts.register.call(ctx, f.conn, f.token, f.server, "1", flag(m.adopts.Load()), m.token, flag(m.off.Load() != nil))
 	got := micros()
 	if err != nil {
 		return f.broken(err)
 	}
 	r, _ := v.([]any)
-	if f.id = textOf(r, 0); f.id == "" {
+	f.learn(sent, got, r, 1)
+	switch status := textOf(r, 0); status {
+	case "OK":
+	case "HELD", "OWNED":
+		return f.turnOff(status, r)
+	default:
 		return errors.New("local gives no number to this process")
 	}
-	f.learn(sent, got, r, 1)
-	if f.m.clock.Load() == nil {
+	f.id, f.seq, f.acked = textOf(r, 3), 0, 0
+	if m.clock.Load() == nil {
 		f.id = ""
 		return errors.New("local does not tell the time")
 	}
-	f.seq, f.acked = 0, 0
-	f.m.self.Store(&identity{f.id})
-	if numberOf(r, 3) == 1 {
-		f.m.empty.Store(true)
+	m.self.Store(&identity{f.id})
+	if numberOf(r, 4) == 1 {
+		m.empty.Store(true)
 	}
+	f.turnOn()
 	return nil
 }
 
@@ -143,7 +149,7 @@ func (f *flusher) beat() error {
 	f.stop(crowdedMemory(text, m.stopped.Load()))
 	f.seq++
 	sent := micros()
-	v, err := m.scripts.beat.call(ctx, f.conn, f.id, strconv.FormatInt(f.seq, 10), strconv.FormatInt(f.acked, 10), f.self(), f.server)
+	v, err := m.scripts.beat.call(ctx, f.conn, f.id, strconv.FormatInt(f.seq, 10), strconv.FormatInt(f.acked, 10), f.self(), f.server, m.token)
 	got := micros()
 	if err != nil {
 		return f.broken(err)
@@ -212,17 +218,22 @@ func (f *flusher) start() error {
 	}
 	// What was lost before now is no more than all; what is lost from here on is deleted after it.
 	m.lost.clear()
-	n, err := f.number(m.scripts.empty.call(ctx, f.conn, f.text))
+	n, err := f.number(m.scripts.empty.call(ctx, f.conn, f.text, strconv.FormatInt(m.cfg.Timing.Dead.Milliseconds(), 10)))
 	if err != nil || n < 0 {
 		m.empty.Store(true)
-		if err == nil {
-			err = f.refused()
+		switch {
+		case err != nil:
+			return err
+		case n == -2:
+			return errOthersOff
 		}
-		return err
+		return f.refused()
 	}
-	m.counters.emptied.Add(1)
 	m.complete.Store(false)
-	m.cfg.Log(slog.LevelWarn, "redis fallback: nothing is known any more of what local holds: it was emptied", slog.Int64("keys", n))
+	if n > 0 {
+		m.counters.emptied.Add(1)
+		m.cfg.Log(slog.LevelWarn, "nothing is known of what local holds: it was emptied", slog.Int64("keys", n))
+	}
 	return nil
 }
 
@@ -252,6 +263,9 @@ func (f *flusher) leave() {
 	idle := m.lost.n.Load() == 0 && !m.empty.Load()
 	for i := range m.gens {
 		idle = idle && m.gens[i].over()
+	}
+	if f.conn != nil && m.off.Load() != nil {
+		_ = f.conn.HDel(context.Background(), m.names.key("mirror:off"), m.token).Err()
 	}
 	if idle && f.conn != nil && f.id != "" {
 		_, _ = m.scripts.leave.call(context.Background(), f.conn, f.id, f.token, strconv.Itoa(slots))

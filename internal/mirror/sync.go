@@ -23,7 +23,11 @@ func (c *Copier) Sync(ctx context.Context, o SyncOptions) (SyncReport, error) {
 func (c *Copier) Cost(ctx context.Context, o SyncOptions) (SyncProgress, error) {
 	s := c.newSyncing(o)
 	defer s.r.close()
-	if _, _, err := s.size(ctx); err != nil {
+	all, _, err := s.size(ctx)
+	if err == nil {
+		err = s.held(ctx, all)
+	}
+	if err != nil {
 		return SyncProgress{}, err
 	}
 	if _, err := s.load(ctx); err != nil {
@@ -79,7 +83,7 @@ func (s *syncing) run(ctx context.Context) error {
 		return err
 	}
 	// What local must be rid of first is gone after that, and what it was told before this counts as old.
-	if err := s.c.Mirror.Flush(ctx); err != nil {
+	if err := s.adopt(ctx, all); err != nil {
 		return err
 	}
 	if err := s.begin(ctx); err != nil {

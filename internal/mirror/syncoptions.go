@@ -22,6 +22,7 @@ const (
 // included.
 type SyncProgress struct {
 	Keys     int64 // of the primary at the beginning
+	Held     int64 // of local, which no mirror put there: they are deleted first
 	Cost     int64 // commands that are still to be sent, about
 	Read     int64 // keys
 	Copied   int64

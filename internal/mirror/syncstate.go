@@ -33,7 +33,9 @@ const mostUnsure = 100_000
 // retries is how often keys are read again that were written while they were read.
 const retries = 6
 
-func (c *Copier) syncKey() string { return "fallback:" + c.Name + ":mirror:sync" }
+func (c *Copier) key(what string) string { return keyNames{"fallback:" + c.Name + ":"}.key(what) }
+
+func (c *Copier) syncKey() string { return c.key("mirror:sync") }
 
 // begin finds out where to begin.
 func (s *syncing) begin(ctx context.Context) error {

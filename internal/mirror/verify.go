@@ -61,7 +61,7 @@ const (
 	verifyLooks = 4
 	verifyWait  = 500 * time.Millisecond
 	// verifySlack is how far apart two deadlines may be.
-	verifySlack = time.Second
+	verifySlack = time.Second + grace
 	// mostSuspects is how many keys wait for that together.
 	mostSuspects = 20_000
 )

@@ -64,7 +64,7 @@ while i <= n do
 end
 open(dbs)
 learn(keys)
-if #dbs > 1 then call('SADD', DBS, unpack(dbs, 2)) end
+local foreign = ours(dbs)
 
 local cold, deleted, skipped, failed = {}, {}, 0, 0
 
@@ -79,8 +79,23 @@ local function lose(o, j, ordered)
   deleted[#deleted + 1] = j
 end
 
+-- deadline is where the command of an operation has a deadline; others than these have none.
+local function deadline(o)
+  local name, n = ARGV[o[6]], o[7] - o[6]
+  if n == 2 and name == 'PEXPIREAT' or n == 4 and name == 'RESTORE' then return o[6] + 2 end
+  if n == 4 and name == 'SET' and ARGV[o[7] - 1] == 'PXAT' then return o[7] end
+end
+
 -- run does what an operation says; false where local refuses it, and the key is lost.
 local function run(o, j)
+  local d = deadline(o)
+  if d then
+    if delayed(o[2], SLOW) then
+      lose(o, j, true)
+      return false
+    end
+    ARGV[d] = postponed(ARGV[d])
+  end
   local r = pcall(unpack(ARGV, o[6], o[7]))
   if type(r) ~= 'table' or not r.err then return true end
   failed = failed + 1
@@ -88,11 +103,18 @@ local function run(o, j)
   return false
 end
 
--- there reports whether the key is here, or whether it was nowhere before the operation.
-local function there(o, e)
+-- left is the time that a key has left, in ms: -1 for ever, -2 it is not here.
+local function left(o)
   use(o[3])
-  if pcall('EXISTS', o[4]) == 1 then return true end
-  return e and e.how == 'g' or complete and not doubted(o[5])
+  return pcall('PTTL', o[4])
+end
+
+-- dying reports whether that is so little that the key may be gone on the primary.
+local function dying(ms) return ms >= 0 and ms < GRACE + late + SKEW end
+
+-- nowhere reports whether a key that is not here was not there before the operation either.
+local function nowhere(o, e)
+  return e and e.how == 'g' or complete and now - o[2].lo < (GRACE - SKEW) * 1000 and not doubted(o[5])
 end
 
 local function miss(o, j, how)
@@ -122,18 +144,26 @@ function does.w(o, j)
 end
 
 function does.p(o, j)
-  if not there(o, known[o[5]]) then
-    local e = miss(o, j, 'c')
+  local e, ms = known[o[5]], left(o)
+  -- These are told of only where the primary had the key.
+  local had = deadline(o) or ARGV[o[6]] == 'PERSIST'
+  if ms == -2 and (had or not nowhere(o, e)) then
+    e = miss(o, j, 'c')
     e.base = max(e.base, o[2].hi)
+  elseif dying(ms) and not had then
+    lose(o, j, true)
   elseif run(o, j) then
-    local e = enter(o[5], o[2], true)
+    e = enter(o[5], o[2], true)
     e.how, e.base = 's', max(e.base, o[2].hi)
   end
 end
 
 function does.c(o, j)
-  if not there(o, known[o[5]]) then
+  local ms = left(o)
+  if ms == -2 and not nowhere(o, known[o[5]]) then
     miss(o, j, 'n')
+  elseif dying(ms) then
+    lose(o, j, true)
   elseif run(o, j) then
     enter(o[5], o[2], true).how = 'n'
   end
@@ -148,7 +178,7 @@ end
 
 -- count keeps the higher of two numbers that a counter came to, in whatever order.
 local function count(o, j)
-  use(o[3])
+  if dying(left(o)) then return lose(o, j, false) end
   local v = pcall('GET', o[4])
   if type(v) == 'table' then return lose(o, j, false) end
   if not v then
@@ -193,6 +223,8 @@ for j = 1, #ops do
   local kind, e = o[1], known[o[5]]
   if kind == 'x' then
     failed = failed + 1
+  elseif foreign[o[3]] then
+    skipped = skipped + 1
   elseif kind == 'f' then
     flush(o)
   elseif kind == 'u' or full and kind ~= 'd' then

@@ -1,12 +1,22 @@
 -- Deletes every key of the user's on local, since nothing is known of them any more.
--- ARGV: the fence.
--- It answers with how many there were, or -1 where the fence is another.
+-- ARGV: the fence, and after how many ms a process that is off is not waited for any more.
+-- It answers with how many there were, -1 where the fence is another, or -2 while processes are off: what
+-- they write nobody is told of.
 redis.call('SELECT', DATABASE)
 if redis.call('GET', FENCE) ~= ARGV[1] then return -1 end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
+local off, waits = redis.call('HGETALL', OFF), false
+for i = 1, #off, 2 do
+  if now / 1000 - off[i + 1] > tonumber(ARGV[2]) then
+    redis.call('HDEL', OFF, off[i]) -- should it wake up, it is noticed
+  else
+    waits = true
+  end
+end
+if waits then return -2 end
 local future = tonumber(redis.call('HGET', META, 'future') or 0)
-redis.call('HDEL', META, 'complete', 'empty')
+redis.call('HDEL', META, 'complete', 'empty', 'late')
 redis.call('HSET', META, 'void', string.format('%d', math.max(now, future)))
 redis.call('UNLINK', UNSURE, PARTIAL)
 local recent = RECENT .. (string.match(ARGV[1], ' (%d+) ') or '') .. ':'

@@ -33,6 +33,7 @@ while i <= n do
 end
 open(dbs)
 learn(keys)
+local foreign = ours(dbs)
 local doubtful = tracked and call('SCARD', UNSURE) > 0
 
 local function failed(r) return type(r) == 'table' and r.err end
@@ -47,7 +48,7 @@ local function make(key, ms, j)
     if failed(pcall(unpack(ARGV, j + 1, j + args))) then return false end
     j = j + 1 + args
   end
-  return ms == '0' or not failed(pcall('PEXPIREAT', key, ms))
+  return ms == '0' or not failed(pcall('PEXPIREAT', key, postponed(ms)))
 end
 
 -- What is learnt of keys of which nothing was known, for each of the two hashes, as keep writes it.
@@ -80,7 +81,7 @@ local function take(j, e, x)
   use(db)
   local is = 's'
   if how == 'R' then
-    if failed(pcall('RESTORE', key, ms, ARGV[f + 4], 'REPLACE', 'ABSTTL')) then return 'R' end
+    if failed(pcall('RESTORE', key, ms == '0' and ms or postponed(ms), ARGV[f + 4], 'REPLACE', 'ABSTTL')) then return 'R' end
   elseif how == 'A' then
     pcall('UNLINK', key)
     is = 'g'
@@ -110,16 +111,15 @@ for j = 1, #keys do
     x.places[db] = p
   end
   local letter = 'N'
-  if missing[db] then
+  if missing[db] or foreign[db] then
     letter = 'R'
-  elseif p == 1 then
+  elseif p == 1 and (ARGV[first[j] + 2] == '0' or not delayed(x, SLOWEST)) then
     letter = take(j, e, x)
     if letter == 'R' then doubt(keys[j], true) end
   end
   results[j] = letter
 end
 use(DATABASE)
-if #dbs > 1 then pcall('SADD', DBS, unpack(dbs, 2)) end
 for w = 1, 2 do
   if #rows[w] > 0 then
     local name = RECENT .. string.format('%d', window + w - 1)

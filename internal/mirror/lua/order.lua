@@ -39,21 +39,45 @@ local function has(db)
   return not missing[db]
 end
 
--- The state of all: whether names of unsure keys are kept, since when nothing was known, flushes.
-local tracked, complete, void, future, flushes
+-- The state of all: whether names of unsure keys are kept, since when nothing was known, by how much a deadline
+-- may be too late beside GRACE, flushes.
+local tracked, complete, void, future, late, flushes
 local function open(dbs)
-  local fields = { 'complete', 'void', 'future', 'flush:*' }
-  for i = 1, #dbs do fields[i + 4] = 'flush:' .. dbs[i] end
+  local fields = { 'complete', 'void', 'future', 'late', 'flush:*' }
+  for i = 1, #dbs do fields[i + 5] = 'flush:' .. dbs[i] end
   local r = call('HMGET', META, unpack(fields))
   tracked, complete = r[1], r[1] == '1'
-  void, future, flushes = tonumber(r[2] or 0), tonumber(r[3] or 0), {}
-  for i = 4, #fields do
+  void, future, late, flushes = tonumber(r[2] or 0), tonumber(r[3] or 0), tonumber(r[4] or 0), {}
+  for i = 5, #fields do
     if r[i] then
       local p, c, till, hi, other, lo, from = match(r[i], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
       flushes[string.sub(fields[i], 7)] = { p = p, c = c, till = tonumber(till), hi = tonumber(hi),
         other = tonumber(other), lo = tonumber(lo), from = tonumber(from), wp = p }
     end
   end
+end
+
+-- ours returns those of these databases that are not the mirror's: they hold keys that no mirror put there, or
+-- are another service's. The home database, the first of them, is.
+local function ours(dbs)
+  local foreign = {}
+  for i = 2, #dbs do
+    local db = dbs[i]
+    use(DATABASE)
+    if call('SISMEMBER', DBS, db) == 0 then
+      local seen, name = match(call('HGET', MIRRORS, db) or '', '^(%d+) (.*)$')
+      foreign[db] = db == DATABASE or name and name ~= NAME and now / 1000 - seen < OWNED
+      use(db)
+      if pcall('DBSIZE') ~= 0 then foreign[db] = true end
+      use(DATABASE)
+      if not foreign[db] then
+        pcall('SADD', DBS, db) -- where memory is full, the next one does it
+        pcall('HSET', MIRRORS, db, format('%d %s', now / 1000, NAME))
+      end
+    end
+  end
+  use(DATABASE)
+  return foreign
 end
 
 local known, fresh, list = {}, {}, {}
@@ -156,6 +180,31 @@ local function whole(e, x, how)
   e.how, e.base, e.lo, e.from, e.wp = how, max(e.base, x.hi), x.lo, x.from, x.p
 end
 
+-- Deadlines. A key must not expire here before it does on the primary: a write that it met there would then make
+-- a part of it here, without a deadline, which stays. So a deadline that counts from the call is counted from
+-- the latest time at which that may have ended, and every one is later by GRACE. What a write meets here:
+--   nothing: the key was not there when the write ran, if that was less than GRACE ago.
+--   a key with little time left: the primary may have made another of that name meanwhile. Nobody can tell.
+-- How much is little: the uncertainty of the call that set the deadline, GRACE, and SKEW.
+-- A deadline that was given as a time is one of the primary's clock. The two servers' clocks are nowhere
+-- compared, which would cost commands: for such a key all this holds while they differ by less than SKEW.
+local function postponed(ms)
+  local n = tonumber(ms)
+  if n > 2 ^ 52 then return ms end
+  return format('%d', n + GRACE)
+end
+
+-- delayed notes how uncertain a deadline is, and reports whether it is too uncertain.
+local function delayed(x, most)
+  local d = max(floor((x.hi - x.lo) / 1000) + 1, 0)
+  if d > most then return true end
+  if d > late then
+    late = d
+    fresh[-1] = true
+  end
+  return false
+end
+
 -- Names of keys that are unsure, or are so no more.
 local doubts, names = {}, {}
 local function doubt(k, unsure)
@@ -187,6 +236,7 @@ end
 local function close()
   keep()
   if fresh[0] then call('HSET', META, 'future', format('%d', future)) end
+  if fresh[-1] then call('HSET', META, 'late', format('%d', late)) end
   local add, take = {}, {}
   for i = 1, #names do
     if doubts[names[i]] then add[#add + 1] = names[i] else take[#take + 1] = names[i] end
