@@ -257,3 +257,26 @@ func TestNoGoroutineIsLeft(t *testing.T) { //nolint:paralleltest
 		}
 	}
 }
+
+// Keys may come to be held otherwise than on the primary at any time: a dead letter that is sent again.
+func TestKeysThatLocalHoldsOtherwiseGoAtTheNextBeat(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	cold := make(chan string, 10)
+	m := r.mirror(func(c *mirror.Config) {
+		c.Timing.Beat = 20 * time.Millisecond
+		c.Cold = func(db, key string) { cold <- db + "|" + key }
+	})
+	write(m, set("a", "1"))
+	write(m, set("b", "1"))
+	r.flush(m)
+	r.wants("a", "1", "b", "1")
+	r.check(r.ours.SAdd(r.ctx, "fallback:test:partial", "|a").Err())
+	r.until("the key is gone", func() bool { return r.home.Exists(r.ctx, "a").Val() == 0 })
+	r.wants("a", "", "b", "1")
+	for name := range cold {
+		if name == "|a" {
+			break
+		}
+	}
+}

@@ -164,6 +164,10 @@ func (f *flusher) beat() error {
 	if textOf(r, 5) == "1" {
 		m.empty.Store(true)
 	}
+	if numberOf(r, 6) > 0 && f.begun { // a dead letter that was sent again, say
+		f.begun = false
+		m.rouse()
+	}
 	if m.cfg.Fence() != "" && len(r) > 3 {
 		f.findDead(r[3], (numberOf(r, 1)*1_000_000+numberOf(r, 2))/1000)
 	}
@@ -204,14 +208,22 @@ func (f *flusher) findDead(all any, now int64) {
 func (f *flusher) start() error {
 	m, ctx := f.m, context.Background()
 	for !f.begun {
-		n, err := f.number(m.scripts.partial.call(ctx, f.conn, f.text, "500"))
-		switch {
-		case err != nil:
-			return err
-		case n < 0:
+		v, err := m.scripts.partial.call(ctx, f.conn, f.text, "500")
+		if err != nil {
+			return f.broken(err)
+		}
+		names, ok := v.([]any)
+		if !ok {
 			return f.refused()
 		}
-		f.begun = n == 0
+		for i := range names {
+			db, key, _ := strings.Cut(textOf(names, i), "|")
+			if db == m.home {
+				db = ""
+			}
+			m.cfg.Cold(db, key)
+		}
+		f.begun = len(names) == 0
 	}
 	if !m.empty.Swap(false) {
 		return nil

@@ -1,7 +1,8 @@
 -- Says that a process lives, whoever serves.
 -- ARGV: the process, the numbers of this batch and of the last one that it had an answer to, what it says
 -- of itself, the server's run id, and its name among those that are off, which it is not.
--- It answers with the time, the processes, what the meta says of completeness, and whether all must go.
+-- It answers with the time, the processes, what the meta says of completeness, whether all must go, and how
+-- many keys local holds otherwise than the primary.
 redis.call('SELECT', DATABASE)
 local clock = redis.call('TIME')
 local me = redis.call('HGET', PROCESSES, ARGV[1])
@@ -24,4 +25,4 @@ for _, db in ipairs(redis.call('SMEMBERS', DBS)) do
   end
 end
 local m = redis.call('HMGET', META, 'complete', 'empty')
-return { 'OK', clock[1], clock[2], redis.call('HGETALL', PROCESSES), m[1] or '', m[2] or '' }
+return { 'OK', clock[1], clock[2], redis.call('HGETALL', PROCESSES), m[1] or '', m[2] or '', redis.call('SCARD', PARTIAL) }

@@ -1,10 +1,10 @@
 -- Deletes keys that writes have begun on local while it served, and not made wholly.
 -- ARGV: the fence, how many.
--- It answers with how many there were, or -1 where the fence is another.
+-- It answers with their names, or -1 where the fence is another.
 redis.call('SELECT', DATABASE)
 if redis.call('GET', FENCE) ~= ARGV[1] then return -1 end
 local names = redis.call('SPOP', PARTIAL, ARGV[2])
-if #names == 0 then return 0 end
+if #names == 0 then return names end
 local tracked = redis.call('HEXISTS', META, 'complete') == 1
 for _, name in ipairs(names) do
   local db, key = string.match(name, '^(%d*)|(.*)$')
@@ -18,4 +18,4 @@ for _, name in ipairs(names) do
     redis.call('UNLINK', key)
   end
 end
-return #names
+return names
