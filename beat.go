@@ -74,6 +74,7 @@ func (s *share) startBeat() {
 	h.mu.Lock()
 	s.scheduleBeatLocked(0) // beside the call that waits
 	h.mu.Unlock()
+	s.startMirror()
 	s.listen()
 }
 
@@ -159,6 +160,7 @@ func (s *share) pin(b Backend) error {
 	want := journal.Primary
 	if b == Local {
 		want = journal.Local
+		s.flush(context.Background())
 	}
 	err := s.agree(func(rec *journal.Record) (journal.Change, bool) {
 		c := s.changeOf(journal.Pins, ReasonPinned, nil)

@@ -55,7 +55,7 @@ func gatedClient(t *testing.T, primary, local *redistest.Server, patience time.D
 	lo.ReadTimeout = patience
 	rdb, back := redis.NewClient(o), redis.NewClient(lo)
 	// A name of its own, or the trip of one would be that of all who have this local.
-	h := fallback.New(back, fallback.WithLogger((&lines{}).logger()), fallback.WithName(t.Name()))
+	h := fallback.New(back, cold(), fallback.WithLogger((&lines{}).logger()), fallback.WithName(t.Name()))
 	rdb.AddHook(h)
 	t.Cleanup(func() {
 		_ = h.Shutdown(ctx)
@@ -194,7 +194,7 @@ func TestOutageEndsBlockedCalls(t *testing.T) {
 			w.guard(o)
 			rdb := redis.NewClient(o)
 			defer rdb.Close()
-			h := fallback.New(local.Client(t), fallback.WithLogger((&lines{}).logger()), fallback.WithHang(c.silence, 150*time.Millisecond))
+			h := fallback.New(local.Client(t), cold(), fallback.WithLogger((&lines{}).logger()), fallback.WithHang(c.silence, 150*time.Millisecond))
 			defer h.Shutdown(ctx)
 			rdb.AddHook(h)
 			at := local.Client(t)
@@ -240,7 +240,7 @@ func TestBlockedCallIsCancelled(t *testing.T) {
 	o.ContextTimeoutEnabled = true
 	rdb := redis.NewClient(o)
 	defer rdb.Close()
-	h := fallback.New(local.Client(t), fallback.WithLogger((&lines{}).logger()))
+	h := fallback.New(local.Client(t), cold(), fallback.WithLogger((&lines{}).logger()))
 	defer h.Shutdown(ctx)
 	rdb.AddHook(h)
 	short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)

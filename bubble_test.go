@@ -43,7 +43,7 @@ func inBubble(t *testing.T, test func(*testing.T, *bubble), opts ...fallback.Opt
 		}
 		b.rdb = client(b.primary, &b.dials)
 		back := client(b.local, &atomic.Int64{})
-		b.h = fallback.New(back, append([]fallback.Option{fallback.WithLogger(b.log.logger())}, opts...)...)
+		b.h = fallback.New(back, append([]fallback.Option{cold(), fallback.WithLogger(b.log.logger())}, opts...)...)
 		b.rdb.AddHook(b.h)
 		defer func() {
 			_ = b.h.Shutdown(ctx)

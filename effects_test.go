@@ -40,7 +40,7 @@ func newTrio(t *testing.T, protocol int, opts ...fallback.Option) *trio {
 		return rdb
 	}
 	x := &trio{primary: a.Client(t), local: b.Client(t), third: c.Client(t), rdb: client(a), bare: client(c), name: t.Name()}
-	x.h = fallback.New(client(b), append([]fallback.Option{fallback.WithLogger((&lines{}).logger()), fallback.WithName(x.name)}, opts...)...)
+	x.h = fallback.New(client(b), append([]fallback.Option{cold(), fallback.WithLogger((&lines{}).logger()), fallback.WithName(x.name)}, opts...)...)
 	x.rdb.AddHook(x.h)
 	t.Cleanup(func() { _ = x.h.Shutdown(ctx) })
 	for _, s := range x.servers() {

@@ -183,6 +183,22 @@ func (e *environment) some(name string) int {
 	return e.count(name, -1)
 }
 
+// share reads a part of a whole, up to 1. "-1" turns off.
+func (e *environment) share(name string) float64 {
+	v, ok := e.get(name)
+	if !ok || v == "" {
+		return 0
+	}
+	if v == "-1" {
+		return -1
+	}
+	f, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(f > 0 && f <= 1) {
+		e.fail(name, fmt.Sprintf("%q is not a share such as 0.05, nor -1, which turns it off", v))
+	}
+	return f
+}
+
 // span reads a duration. "-1" turns off what can be turned off.
 func (e *environment) span(name string, canBeOff bool) time.Duration {
 	v, ok := e.get(name)
@@ -223,8 +239,13 @@ func (e *environment) options() []Option {
 		Bytes:    int64(e.some("REDIS_FALLBACK_JOURNAL_BYTES")),
 		Budget:   int64(e.some("REDIS_FALLBACK_JOURNAL_BUDGET")),
 	}
+	m := MirrorConfig{
+		Bytes:     int64(e.some("REDIS_FALLBACK_MIRROR_BYTES")),
+		Hydration: e.share("REDIS_FALLBACK_MIRROR_HYDRATION"),
+	}
 	return []Option{
 		WithJournal(j),
+		WithMirror(m),
 		WithBreaker(b),
 		WithHealth(hl),
 		WithProbe("", e.span("REDIS_FALLBACK_PROBE_TIMEOUT", false)),

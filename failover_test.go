@@ -14,7 +14,7 @@ func TestSentinelFailoverOfThePrimary(t *testing.T) {
 	group, local := redistest.StartGroup(t), redistest.Start(t)
 	rdb := redis.NewFailoverClient(group.Options())
 	defer rdb.Close()
-	h := fallback.New(local.Client(t), fallback.WithLogger((&lines{}).logger()), quick())
+	h := fallback.New(local.Client(t), cold(), fallback.WithLogger((&lines{}).logger()), quick())
 	defer h.Shutdown(ctx)
 	rdb.AddHook(h)
 	if n, err := rdb.Incr(ctx, "n").Result(); n != 1 || err != nil {
@@ -46,7 +46,7 @@ func TestSentinelFailoverOfLocal(t *testing.T) {
 	defer rdb.Close()
 	back := redis.NewFailoverClient(group.Options())
 	defer back.Close()
-	h := fallback.New(back, fallback.WithLogger((&lines{}).logger()), quick())
+	h := fallback.New(back, cold(), fallback.WithLogger((&lines{}).logger()), quick())
 	defer h.Shutdown(ctx)
 	rdb.AddHook(h)
 	primary.Kill()
@@ -70,7 +70,7 @@ func TestDemotedMasterIsBusy(t *testing.T) {
 	group, local := redistest.StartGroup(t), redistest.Start(t)
 	rdb := redis.NewFailoverClient(group.Options())
 	defer rdb.Close()
-	h := fallback.New(local.Client(t), fallback.WithLogger((&lines{}).logger()), quick())
+	h := fallback.New(local.Client(t), cold(), fallback.WithLogger((&lines{}).logger()), quick())
 	defer h.Shutdown(ctx)
 	rdb.AddHook(h)
 	if err := rdb.Set(ctx, "k", 1, 0).Err(); err != nil {

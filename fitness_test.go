@@ -229,7 +229,7 @@ func TestWhatHoldsNoJournalSaysSo(t *testing.T) {
 				back = c.local(t, local)
 			}
 			log := &lines{}
-			h := fallback.New(back, append(c.opts, quick(), fallback.WithLogger(log.logger()))...)
+			h := fallback.New(back, append(c.opts, quick(), cold(), fallback.WithLogger(log.logger()))...)
 			rdb := bareClient(t, primary, nil)
 			rdb.AddHook(h)
 			defer h.Shutdown(ctx)

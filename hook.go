@@ -27,6 +27,7 @@ package fallback
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -92,6 +93,8 @@ type Hook struct {
 
 	trips, returns, refused, withheld, lost atomic.Int64
 	cut                                     atomic.Int64 // subscriptions whose connection to the primary ended
+	sampled                                 uint32       // one in so many reads of the primary is a touch of its key; 0 none
+	misses                                  atomic.Int64 // reads for which local had nothing
 	sessions                                atomic.Int64 // connections of local that a Watch or a Conn holds
 
 	log      queue[Event]
@@ -132,6 +135,9 @@ func New(local redis.UniversalClient, opts ...Option) *Hook {
 	h.local = local
 	h.watchConns(local)
 	h.share = h.newShare(local)
+	if h.share != nil && h.share.hydrator != nil {
+		h.sampled = sampleFor(h.cfg.mirror.Hydration)
+	}
 	return h
 }
 
@@ -182,11 +188,15 @@ func (h *Hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		h.carrier.Store(&carrier{in: in, process: next})
 		h.watchLocal()
 	}
+	send := next
+	if h.share != nil {
+		send = h.mirrored(in, next)
+	}
 	if in.is(alone) {
-		return h.single(in, next)
+		return h.single(in, send)
 	}
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		return h.process(ctx, in, next, cmd)
+		return h.process(ctx, in, send, cmd)
 	}
 }
 
@@ -200,8 +210,12 @@ func (h *Hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 	if f := h.carrier.Load(); f != nil && f.in == in {
 		h.carrier.Store(&carrier{in: in, process: f.process, tx: next}) // the second of two is the transactions'
 	}
+	send := next
+	if h.share != nil {
+		send = h.mirroredBatch(in, next)
+	}
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		return h.processPipeline(ctx, in, next, cmds)
+		return h.processPipeline(ctx, in, send, cmds)
 	}
 }
 
@@ -215,9 +229,16 @@ func (h *Hook) process(ctx context.Context, in *instance, next redis.ProcessHook
 	e := h.era.Load()
 	if e.serving == Primary && !hidesErrors(cmd) && h.repeatable(class, args, cmd) {
 		// What nearly every call is, without a thing to set up for it: ordinary does the same.
-		err := next(ctx, cmd)
+		send := next
+		if class.Has(command.Read) {
+			send = in.next // past the mirror, which would only look at it again
+		}
+		err := send(ctx, cmd)
 		if err == nil || err == redis.Nil { //nolint:errorlint // as go-redis returns it
 			h.primary.answered(1)
+			if h.sampled != 0 && class.Has(command.Read) && rand.Uint32()%h.sampled == 0 {
+				h.touch(in, args)
+			}
 			return err
 		}
 		return h.settle(ctx, e, &call{in: in, next: next, cmd: cmd, class: class, kept: class.Has(command.Admin), sent: cmd}, err)
@@ -325,6 +346,7 @@ func (h *Hook) Shutdown(ctx context.Context) error {
 		_ = changes.Close()
 	}
 	if s := h.share; s != nil && !again {
+		s.endMirror(ctx)
 		s.leave(ctx)
 		s.close()
 	}

@@ -133,7 +133,7 @@ func startScript(t *testing.T, primary, local clientKind) *kindScript {
 	k.rdb = primary.client(t, k.meter)
 	back := local.client(t, &meter{})
 	// A name of its own: some pairs have one local, and other primaries.
-	k.h = fallback.New(back, fallback.WithLogger((&lines{}).logger()), fallback.WithName(t.Name()), quick())
+	k.h = fallback.New(back, cold(), fallback.WithLogger((&lines{}).logger()), fallback.WithName(t.Name()), quick())
 	if primary.nodes {
 		k.h.AddToCluster(k.rdb.(*redis.ClusterClient))
 	} else {

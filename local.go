@@ -56,6 +56,7 @@ func (h *Hook) serveAfter(ctx context.Context, e *era, c *call, cause error) err
 	verdict := h.localVerdict(ctx, ticket, err)
 	if verdict == Answered {
 		h.backup.answered(1)
+		h.missed(c.class, c.cmd, err)
 		if err == nil {
 			e.remember(c.class, c.cmd)
 		}

@@ -67,6 +67,7 @@ func (h *Hook) answerBatch(ctx context.Context, e *era, b *batch, part []redis.C
 		h.bothFailed(e, b, part, plainLocal(worst))
 	}
 	h.backup.answered(len(part))
+	h.missedIn(part)
 	e.rememberAll(part)
 	if e.reason == ReasonStorage {
 		b.deleteOnPrimary(ctx, part)

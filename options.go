@@ -24,6 +24,7 @@ type config struct {
 	breaker breaker.Config
 	health  health.Config
 	journal JournalConfig
+	mirror  MirrorConfig
 
 	silence      time.Duration
 	pingTimeout  time.Duration
@@ -87,6 +88,7 @@ func newConfig(opts []Option) config {
 	}
 	c.health = c.health.WithDefaults()
 	c.journal = c.journal.withDefaults()
+	c.mirror = c.mirror.withDefaults()
 	return c
 }
 

@@ -23,7 +23,7 @@ func realPair(t *testing.T, opts ...fallback.Option) (primary, local *redistest.
 	primary, local = redistest.Start(t), redistest.Start(t)
 	rdb = redis.NewClient(primary.Options())
 	back := local.Client(t)
-	h = fallback.New(back, append([]fallback.Option{fallback.WithLogger((&lines{}).logger())}, opts...)...)
+	h = fallback.New(back, append([]fallback.Option{cold(), fallback.WithLogger((&lines{}).logger())}, opts...)...)
 	rdb.AddHook(h)
 	t.Cleanup(func() {
 		_ = h.Shutdown(ctx)
@@ -124,7 +124,7 @@ func TestHungServerBehindShortDeadlines(t *testing.T) {
 	o.ContextTimeoutEnabled = true
 	rdb := redis.NewClient(o)
 	defer rdb.Close()
-	h := fallback.New(local.Client(t), fallback.WithLogger((&lines{}).logger()))
+	h := fallback.New(local.Client(t), cold(), fallback.WithLogger((&lines{}).logger()))
 	defer h.Shutdown(ctx)
 	rdb.AddHook(h)
 	if err := rdb.Set(ctx, "k", "v", 0).Err(); err != nil {

@@ -17,7 +17,7 @@ func TestLocalsPoolIsExhausted(t *testing.T) {
 	o := local.Options()
 	o.PoolSize, o.PoolTimeout = 2, 300*time.Millisecond
 	rdb, back := redis.NewClient(primary.Options()), redis.NewClient(o)
-	h := fallback.New(back, fallback.WithLogger((&lines{}).logger()), fallback.WithLocalCheck(50*time.Millisecond), fallback.WithProbe("", 100*time.Millisecond))
+	h := fallback.New(back, cold(), fallback.WithLogger((&lines{}).logger()), fallback.WithLocalCheck(50*time.Millisecond), fallback.WithProbe("", 100*time.Millisecond))
 	rdb.AddHook(h)
 	t.Cleanup(func() {
 		_ = h.Shutdown(ctx)

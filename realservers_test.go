@@ -28,7 +28,7 @@ func newRealServers(t *testing.T, opts ...fallback.Option) *realServers {
 	s.meter = &meter{}
 	o.Dialer = s.meter.dial
 	s.rdb, s.back = redis.NewClient(o), s.local.Client(t)
-	s.h = fallback.New(s.back, append([]fallback.Option{fallback.WithLogger(s.log.logger())}, opts...)...)
+	s.h = fallback.New(s.back, append([]fallback.Option{cold(), fallback.WithLogger(s.log.logger())}, opts...)...)
 	s.rdb.AddHook(s.h)
 	t.Cleanup(func() {
 		_ = s.h.Shutdown(ctx)

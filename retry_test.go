@@ -137,7 +137,7 @@ func TestFailoverClient(t *testing.T) {
 		MasterName: "main", SentinelAddrs: []string{sentinel.Addr()},
 	})
 	defer rdb.Close()
-	h := fallback.New(local.Client(t), fallback.WithLogger((&lines{}).logger()), quick())
+	h := fallback.New(local.Client(t), cold(), fallback.WithLogger((&lines{}).logger()), quick())
 	defer h.Shutdown(ctx)
 	rdb.AddHook(h)
 	if err := rdb.Set(ctx, "k", 1, 0).Err(); err != nil || primary.Get(t, "k") != "1" {

@@ -35,10 +35,12 @@ type seat struct {
 	multi   bool            // it began with MULTI, or MULTI by hand was sent in it
 	watched bool            // it began with WATCH
 	queued  []journal.Noted // between MULTI and EXEC on local
-	left    string          // what takes away that it has left on the primary's connection
-	fixed   bool            // in a state that cannot be carried over: it stays on the primary
-	dress   dress           // what the connection in use is to look like
-	worn    dress           // what the primary's looks like
+	// What was queued between MULTI and EXEC on the primary, for the mirror.
+	mirrored []redis.Cmder
+	left     string // what takes away that it has left on the primary's connection
+	fixed    bool   // in a state that cannot be carried over: it stays on the primary
+	dress    dress  // what the connection in use is to look like
+	worn     dress  // what the primary's looks like
 
 	conn   *redis.Conn // of local
 	pooled bool        // it is one of local's pool
@@ -79,7 +81,7 @@ func (s *seat) began(args []any) {
 
 // disarm ends a transaction. A connection that was taken for it alone goes back.
 func (s *seat) disarm() {
-	s.armed, s.aborted, s.told, s.multi, s.watched, s.queued = false, false, false, false, false, nil
+	s.armed, s.aborted, s.told, s.multi, s.watched, s.queued, s.mirrored = false, false, false, false, false, nil, nil
 	if !s.dress.changed {
 		s.release()
 	}

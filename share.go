@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/redis-fallback/fallback/internal/journal"
+	"github.com/redis-fallback/fallback/internal/mirror"
 	"github.com/redis-fallback/fallback/internal/reread"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -38,6 +39,11 @@ type share struct {
 	keys    atomic.Bool           // the journal keeps names: its calls say which keys they have
 	fit     atomic.Pointer[fitness]
 	replies reread.Reader
+
+	back     *redis.Client    // of local, for the mirror
+	mirror   *mirror.Mirror   // nil: off
+	hydrator *mirror.Hydrator // nil: off
+	peeking  atomic.Bool      // lookSoon is at it
 
 	fenced, noted, turnedAway, returnsFailed atomic.Int64
 	lastFault                                atomic.Pointer[lastFailure] // of a return or a drain
@@ -73,11 +79,19 @@ func (h *Hook) newShare(local redis.UniversalClient) *share {
 	h.watchConns(rdb)
 	ear := opts // its goroutines last as long as it does, and must not hold the hook
 	host, _ := os.Hostname()
-	return &share{
+	s := &share{
 		h: h, ear: redis.NewClient(&ear), store: journal.New(rdb, h.cfg.name, opts.DB), home: theirs.DB, resp3: theirs.Protocol != 2,
 		self:    journal.Process{ID: rand.Text()[:12], Host: host, PID: os.Getpid(), Started: time.Now().UnixMilli()},
 		looking: make(chan struct{}, 1), coming: make(chan struct{}, 1),
 	}
+	own := opts // likewise
+	s.back = redis.NewClient(&own)
+	s.mirror = h.newMirror(s)
+	s.hydrator = h.newHydrator(s)
+	if s.mirror != nil {
+		s.store.Mirrored(s.home)
+	}
+	return s
 }
 
 // journal returns the share, if there is a journal.
@@ -108,7 +122,8 @@ func (s *share) address() string {
 }
 
 // first reads the record before anything is sent, or a process that starts while local serves would
-// read what is old and write what is fenced elsewhere. It waits for local no longer than firstLook.
+// read what is old and write what is fenced elsewhere, and makes the mirror ready. It waits for local no
+// longer than firstLook.
 func (s *share) first() {
 	select {
 	case s.looking <- struct{}{}:
@@ -126,9 +141,13 @@ func (s *share) first() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), firstLook)
 	defer cancel()
-	_ = within(ctx, func() error { return s.read(ctx) })
-	s.looked.Store(true)
+	err := within(ctx, func() error { return s.read(ctx) })
 	s.startBeat()
+	if err == nil && s.mirror != nil {
+		// What is written before local knows this process is not sure there.
+		_ = s.mirror.Ready(ctx)
+	}
+	s.looked.Store(true)
 }
 
 // read reads the record, makes it where there is none, and takes it over.
@@ -260,6 +279,7 @@ func (s *share) trip(ctx context.Context, e *era, reason Reason, cause error) (*
 	}
 	met := cause // of its own: others read it while this call goes on
 	s.met.Store(&met)
+	s.flush(ctx)
 	v, done, err := s.store.Change(ctx, e.rec, s.changeOf(journal.Trip, reason, cause))
 	switch {
 	case errors.Is(err, journal.ErrGone):

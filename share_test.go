@@ -27,7 +27,7 @@ type server interface{ Options() *redis.Options }
 func newProcess(t *testing.T, primary, local server, opts ...fallback.Option) *process {
 	t.Helper()
 	p := &process{rdb: redis.NewClient(primary.Options()), back: redis.NewClient(local.Options()), log: &lines{}}
-	p.h = fallback.New(p.back, append([]fallback.Option{fallback.WithLogger(p.log.logger())}, opts...)...)
+	p.h = fallback.New(p.back, append([]fallback.Option{cold(), fallback.WithLogger(p.log.logger())}, opts...)...)
 	p.rdb.AddHook(p.h)
 	p.stop = sync.OnceFunc(func() {
 		_ = p.h.Shutdown(ctx)
@@ -302,7 +302,7 @@ func TestLocalComesBackAndThePrimaryRefuses(t *testing.T) {
 func TestShutdownLeavesNothing(t *testing.T) {
 	for _, b := range []fallback.Backend{fallback.Primary, fallback.Local} {
 		primary, local := fallbacktest.Run(t), fallbacktest.Run(t)
-		p := newProcess(t, primary, local, quick())
+		p := newProcess(t, primary, local, quick(), warm())
 		p.rdb.Ping(ctx)
 		for _, b := range []fallback.Backend{fallback.Local, fallback.Primary, b} {
 			if err := p.h.Pin(b); err != nil {

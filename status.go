@@ -49,6 +49,9 @@ type Status struct {
 	SharedEpoch     uint64
 	Processes       []Process
 	Prober, Drainer string
+
+	// Mirror is how warm local is kept.
+	Mirror MirrorStatus
 }
 
 // BackendStatus is one server's part of a Status.
@@ -86,6 +89,7 @@ func (h *Hook) Status() Status {
 	s.Trips, s.Returns = h.trips.Load(), h.returns.Load()
 	s.Refused, s.Lost, s.Withheld = h.refused.Load(), h.lost.Load(), h.withheld.Load()
 	h.shared(&s, e)
+	h.mirroring(&s)
 	return s
 }
 

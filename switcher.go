@@ -67,6 +67,7 @@ type era struct {
 	cause   error // why the primary does not serve
 	since   time.Time
 	pinned  bool            // held where it is
+	fence   string          // what stands on local while the primary serves; "" while it does not
 	rec     *journal.Record // what all processes of local agree on; nil where there is no journal
 	closing bool            // the journal is shut: what writes waits
 	adrift  bool            // local, which has the record, is gone
@@ -174,6 +175,9 @@ func (h *Hook) changeLocked(from *era, t turn) (*era, bool) {
 		term: from.term, cursors: from.cursors,
 		rec: t.rec, closing: t.rec != nil && t.rec.Serving == journal.Closing, adrift: t.adrift,
 	}
+	if t.to == Primary && t.rec != nil && t.rec.Serving == journal.Primary && !t.adrift {
+		next.fence = t.rec.Fence()
+	}
 	told := from.serving != t.to || from.pinned != t.pinned && !next.leaving()
 	switch {
 	case t.to != from.serving:
@@ -191,6 +195,9 @@ func (h *Hook) changeLocked(from *era, t turn) (*era, bool) {
 	}
 	h.era.Store(next)
 	close(from.ended)
+	if h.share != nil && h.share.mirror != nil && next.fence != from.fence {
+		h.share.mirror.Switch()
+	}
 	if from.serving != t.to {
 		h.ears.told.put(t.to)
 	}

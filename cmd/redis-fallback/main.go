@@ -5,6 +5,8 @@
 //	redis-fallback status   who serves, the journal, the processes, and whether local is fit for it
 //	redis-fallback drain    delivers the journal, with no application running or beside some
 //	redis-fallback dead     what the primary did not take
+//	redis-fallback sync     copies what the primary holds to local
+//	redis-fallback verify   compares the two
 //	redis-fallback pin      holds the service of all processes on one server; unpin ends that
 package main
 
@@ -29,6 +31,8 @@ const usage = `redis-fallback: a go-redis client that survives its quota
   redis-fallback status   who serves, the journal, the processes, and whether local is fit for it
   redis-fallback drain    deliver the journal to the primary, with no application running or beside some
   redis-fallback dead     list, send again or drop what the primary did not take
+  redis-fallback sync     copy what the primary holds to local
+  redis-fallback verify   compare local with the primary, and repair it
   redis-fallback pin      hold the service of all processes on primary or local
   redis-fallback unpin    end that
 
@@ -61,6 +65,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = drain(ctx, args[1:], stdout, stderr)
 	case "dead":
 		err = dead(ctx, args[1:], stdout, stderr)
+	case "sync":
+		err = syncKeys(ctx, args[1:], stdout, stderr)
+	case "verify":
+		err = verify(ctx, args[1:], stdout, stderr)
 	case "pin":
 		err = pin(ctx, args[1:], stdout, stderr)
 	case "unpin":

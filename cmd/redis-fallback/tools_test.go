@@ -255,7 +255,7 @@ func TestUsageOfTheTools(t *testing.T) {
 	t.Setenv("REDIS_URL", "")
 	t.Setenv("REDIS_FALLBACK_URL", primary.URL())
 	example := regexp.MustCompile(`(?m)^  .*redis-fallback \w+`)
-	for _, name := range []string{"status", "drain", "dead", "pin", "unpin"} {
+	for _, name := range []string{"status", "drain", "dead", "sync", "verify", "pin", "unpin"} {
 		if out := says(t, 0, []string{name, "--help"}, "-name"); !example.MatchString(out) {
 			t.Errorf("%s --help has no example:\n%s", name, out)
 		}

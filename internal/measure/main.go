@@ -9,6 +9,8 @@
 //	go run ./internal/measure journal    writes while local serves, beside a bare client on local
 //	go run ./internal/measure return     the pause at a return, with 4 processes of 64 workers
 //	go run ./internal/measure drain      the delivery of a journal beside raw pipelines, and what it costs
+//	go run ./internal/measure sync       the copy of the primary beside one by hand
+//	go run ./internal/measure warm       how much of what is in use local has when the quota ends
 package main
 
 import (
@@ -53,6 +55,8 @@ func main() {
 		{"drain", drained},
 		{"journal", journaled},
 		{"return", returned},
+		{"sync", synced},
+		{"warm", warm},
 	}
 	want := flag.Args()
 	b := &bench{pairs: *pairs, span: *span, only: *only}
