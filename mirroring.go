@@ -146,6 +146,8 @@ func (s *share) endMirror(ctx context.Context) {
 		s.hydrator.Close()
 	}
 	if s.mirror != nil {
+		ctx, cancel := context.WithTimeout(ctx, beatTimeout) // a local that hangs takes nothing
+		defer cancel()
 		_ = s.mirror.Close(ctx)
 	}
 }

@@ -119,7 +119,7 @@ func (f *flusher) gather(timer *time.Timer) bool {
 // step delivers what there is, and does what is due.
 func (f *flusher) step() {
 	now := time.Now()
-	if f.pause > 0 && now.Before(f.retry) {
+	if f.pause > 0 && now.Before(f.retry) && !f.m.closing.Load() {
 		return
 	}
 	err := f.cycle(now)
@@ -133,6 +133,9 @@ func (f *flusher) step() {
 	default:
 		f.pause = min(max(2*f.pause, leastPause), mostPause)
 		f.retry = now.Add(f.pause)
+		if f.m.closing.Load() {
+			f.answer(err)
+		}
 	}
 }
 
