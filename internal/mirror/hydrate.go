@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -145,6 +146,9 @@ func (h *Hydrator) Touch(db, key string) {
 		return
 	}
 	defer h.mu.Unlock()
+	if db == strconv.Itoa(h.cfg.Copier.Home) {
+		db = "" // by either name
+	}
 	t := touched{db, key}
 	if _, ok := h.wait[t]; ok {
 		return

@@ -5,12 +5,16 @@ redis.call('SELECT', DATABASE)
 if redis.call('GET', FENCE) ~= ARGV[1] then return -1 end
 local names = redis.call('SPOP', PARTIAL, ARGV[2])
 if #names == 0 then return 0 end
-if redis.call('HEXISTS', META, 'complete') == 1 then redis.call('SADD', UNSURE, unpack(names)) end
+local unsure = {}
 for _, name in ipairs(names) do
   local db, key = string.match(name, '^(%d*)|(.*)$')
   if db then
-    redis.call('SELECT', db == '' and HOME or db)
+    if db == '' then db = HOME end
+    redis.call('SELECT', db)
     redis.call('UNLINK', key)
+    unsure[#unsure + 1] = (db == HOME and '' or db) .. '|' .. key
   end
 end
+redis.call('SELECT', DATABASE)
+if #unsure > 0 and redis.call('HEXISTS', META, 'complete') == 1 then redis.call('SADD', UNSURE, unpack(unsure)) end
 return #names

@@ -1,0 +1,4 @@
+package mirror
+
+// ModuleOf is moduleOf.
+var ModuleOf = moduleOf
