@@ -58,9 +58,19 @@ func warm(t *testing.T, primary, local *redis.Client, db int) {
 func TestEveryWayOfWritingIsMirrored(t *testing.T) {
 	t.Parallel()
 	lines := [][]any{
-		{"set", "s", "v"}, {"incr", "n"}, {"del", "h"}, {"hset", "h", "f", "v"}, {"rpush", "l", "a", "b"}, {"lpop", "l"},
-		{"set", "e", "v", "ex", 1000}, {"expire", "h", 1000}, {"del", "x"}, {"xadd", "x", "*", "f", "v"}, {"mset", "a", 1, "b", 2},
-		{"sadd", "gone", "m"}, {"del", "gone"},
+		{"set", "s", "v"},
+		{"incr", "n"},
+		{"del", "h"},
+		{"hset", "h", "f", "v"},
+		{"rpush", "l", "a", "b"},
+		{"lpop", "l"},
+		{"set", "e", "v", "ex", 1000},
+		{"expire", "h", 1000},
+		{"del", "x"},
+		{"xadd", "x", "*", "f", "v"},
+		{"mset", "a", 1, "b", 2},
+		{"sadd", "gone", "m"},
+		{"del", "gone"},
 	}
 	for name, way := range map[string]func(rdb *redis.Client) error{
 		"single": func(rdb *redis.Client) error {
