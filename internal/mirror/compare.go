@@ -151,7 +151,7 @@ func (v *verifying) look(ctx context.Context, db string, keys []string, before *
 			unclear = append(unclear, i)
 		}
 	}
-	if err := v.values(ctx, db, theirs, ours, kinds, unclear); err != nil {
+	if err := v.values(ctx, db, theirs, kinds, unclear); err != nil {
 		return nil, err
 	}
 	for i, kind := range kinds {
@@ -201,7 +201,7 @@ func body(dump string) string { return dump[:max(len(dump)-10, 0)] }
 
 // values compares the values of keys whose payloads differ: a small hash is written in the order in which
 // its fields came, and another version writes another way.
-func (v *verifying) values(ctx context.Context, db string, theirs, ours []found, kinds []DifferenceKind, which []int) error {
+func (v *verifying) values(ctx context.Context, db string, theirs []found, kinds []DifferenceKind, which []int) error {
 	if len(which) == 0 {
 		return nil
 	}

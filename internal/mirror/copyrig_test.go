@@ -21,17 +21,17 @@ type copyRig struct {
 	target         *target
 }
 
-func newCopyRig(t testing.TB) *copyRig {
-	t.Helper()
-	p, l := redistest.Start(t), redistest.Start(t)
-	r := &copyRig{t: t, ctx: context.Background(), primary: p.Client(t), local: l.Client(t)}
+func newCopyRig(tb testing.TB) *copyRig {
+	tb.Helper()
+	p, l := redistest.Start(tb), redistest.Start(tb)
+	r := &copyRig{t: tb, ctx: context.Background(), primary: p.Client(tb), local: l.Client(tb)}
 	opts := l.Options()
 	opts.DB = 15
 	ours := redis.NewClient(opts)
-	t.Cleanup(func() { _ = ours.Close() })
+	tb.Cleanup(func() { _ = ours.Close() })
 	r.target = &target{local: ours, what: map[string]mirror.Loaded{}}
 	r.copier = &mirror.Copier{
-		Primary: p.Client(t), Local: ours, Mirror: r.target, Name: "test", Database: 15,
+		Primary: p.Client(tb), Local: ours, Mirror: r.target, Name: "test", Database: 15,
 		Refused: func(err error) bool { return strings.Contains(err.Error(), "limit exceeded") },
 	}
 	return r

@@ -68,8 +68,8 @@ func (f *flusher) run() {
 		}
 		select {
 		case <-m.wake:
-			if f.pause == 0 && f.gather(timer) {
-				break
+			if f.pause == 0 {
+				f.gather(timer)
 			}
 		case done := <-m.flushes:
 			f.waiters = append(f.waiters, done)
@@ -105,7 +105,7 @@ func (f *flusher) ready() bool {
 }
 
 // gather waits for what else comes. A batch of one costs as much as one of twenty.
-func (f *flusher) gather(timer *time.Timer) bool {
+func (f *flusher) gather(timer *time.Timer) {
 	timer.Reset(f.m.cfg.Timing.Gather)
 	select {
 	case <-timer.C:
@@ -113,7 +113,6 @@ func (f *flusher) gather(timer *time.Timer) bool {
 		f.waiters = append(f.waiters, done)
 	case <-f.m.ending: // seen again
 	}
-	return true
 }
 
 // step delivers what there is, and does what is due.
@@ -158,7 +157,7 @@ func (f *flusher) cycle(now time.Time) error {
 		return err
 	}
 	if f.due(now) {
-		if err := f.beat(now); err != nil {
+		if err := f.beat(); err != nil {
 			return err
 		}
 	}

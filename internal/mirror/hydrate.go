@@ -230,7 +230,7 @@ func (h *Hydrator) take(n int) []*waiting {
 	now := time.Now()
 	var batch []*waiting
 	for len(batch) < n && len(h.order) > 0 && !h.order[0].due.After(now) {
-		w := heap.Pop(&h.order).(*waiting) //nolint:errcheck // it has no others
+		w := heap.Pop(&h.order).(*waiting)
 		w.queued = false
 		batch = append(batch, w)
 	}

@@ -88,15 +88,15 @@ func (w *wire) claim(g *generation, bucket uint32) bool {
 	}
 	s := senders.Get().(*sender)
 	defer senders.Put(s)
-	b := append(s.b[:0], w.prefix...)
-	b = append(b, byte('0'+g.slot), '\r', '\n', '$')
+	s.b = append(s.b[:0], w.prefix...)
+	s.b = append(s.b, byte('0'+g.slot), '\r', '\n', '$')
 	digits := 1
 	for n := bucket; n >= 10; n /= 10 {
 		digits++
 	}
-	b = append(b, byte('0'+digits), '\r', '\n')
-	b = strconv.AppendUint(b, uint64(bucket), 10)
-	s.b = append(b, "\r\n$1\r\n1\r\n"...)
+	s.b = append(s.b, byte('0'+digits), '\r', '\n')
+	s.b = strconv.AppendUint(s.b, uint64(bucket), 10)
+	s.b = append(s.b, "\r\n$1\r\n1\r\n"...)
 	return w.send(s)
 }
 

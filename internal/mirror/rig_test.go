@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sort"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -238,15 +237,4 @@ func (r *rig) wants(pairs ...string) {
 			r.tb.Errorf("%s on local is %q, want %q", pairs[i], got, pairs[i+1])
 		}
 	}
-}
-
-func (r *rig) logged(part string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, l := range r.logs {
-		if strings.Contains(l, part) {
-			return true
-		}
-	}
-	return false
 }

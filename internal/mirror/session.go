@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -137,7 +136,7 @@ func (w *wire) again(g *generation) bool {
 }
 
 // beat says that this process lives, and sees who does not, and how much room local has.
-func (f *flusher) beat(now time.Time) error {
+func (f *flusher) beat() error {
 	m, ctx := f.m, context.Background()
 	text, err := f.conn.Info(ctx, "memory").Result()
 	if err != nil && !redis.HasErrorPrefix(err, "") {

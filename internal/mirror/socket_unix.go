@@ -8,7 +8,7 @@ import "syscall"
 // useless.
 func (s *sender) try(fd uintptr) bool {
 	n, err := syscall.Write(int(fd), s.b) //nolint:gosec // as the standard library does
-	for err == syscall.EINTR {            //nolint:errorlint // as syscall returns it
+	for err == syscall.EINTR {
 		n, err = syscall.Write(int(fd), s.b) //nolint:gosec // as above
 	}
 	if n > 0 && n < len(s.b) {
@@ -23,8 +23,8 @@ func (w *wire) gone() bool {
 	is := false
 	err := w.raw.Read(func(fd uintptr) bool {
 		var b [1]byte
-		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)      //nolint:gosec // as above
-		is = err == nil && n >= 0 || err != nil && err != syscall.EAGAIN && err != syscall.EINTR //nolint:errorlint // as syscall returns it
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT) //nolint:gosec // as above
+		is = err == nil && n >= 0 || err != nil && err != syscall.EAGAIN && err != syscall.EINTR
 		return true
 	})
 	return is || err != nil

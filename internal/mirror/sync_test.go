@@ -36,6 +36,7 @@ func (r *copyRig) unsure(want ...string) {
 
 // databaseTwo returns a client of the second database of a server.
 func databaseTwo(t *testing.T, rdb *redis.Client) *redis.Client {
+	t.Helper()
 	opts := *rdb.Options()
 	opts.DB = 2
 	c := redis.NewClient(&opts)
