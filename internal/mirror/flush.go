@@ -60,6 +60,7 @@ func (f *flusher) run() {
 	f.batch.m = m
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	f.step() // who waits in Ready waits for this
 	for {
 		timer.Reset(f.until())
 		m.idle.Store(true)
