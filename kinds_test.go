@@ -133,7 +133,8 @@ func startScript(t *testing.T, primary, local clientKind) *kindScript {
 	k.rdb = primary.client(t, k.meter)
 	back := local.client(t, &meter{})
 	// A name of its own: some pairs have one local, and other primaries.
-	k.h = fallback.New(back, fallback.WithLogger((&lines{}).logger()), fallback.WithName(t.Name()), quick())
+	k.h = fallback.New(back, fallback.WithLogger((&lines{}).logger()), fallback.WithName(t.Name()), quick(),
+		fallback.WithMirror(fallback.MirrorConfig{Bytes: -1})) // a warm local does not show who was written to
 	if primary.nodes {
 		k.h.AddToCluster(k.rdb.(*redis.ClusterClient))
 	} else {
