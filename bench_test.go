@@ -15,9 +15,15 @@ import (
 
 func stub(b *testing.B) (bare, hooked redis.ProcessHook) {
 	b.Helper()
-	local := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
-	h := fallback.New(local)
-	b.Cleanup(func() {
+	return stubTo(b, "127.0.0.1:1")
+}
+
+// stubTo is stub with a local that may be there.
+func stubTo(tb testing.TB, addr string, opts ...fallback.Option) (bare, hooked redis.ProcessHook) {
+	tb.Helper()
+	local := redis.NewClient(&redis.Options{Addr: addr})
+	h := fallback.New(local, opts...)
+	tb.Cleanup(func() {
 		_ = h.Shutdown(ctx)
 		_ = local.Close()
 	})

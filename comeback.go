@@ -201,7 +201,7 @@ func (s *share) leave(ctx context.Context) {
 // since it goes on serving after Shutdown.
 func (s *share) close() {
 	_ = s.ear.Close()
-	_ = s.back.Close()
+	_ = s.plain.Close()
 	if s.h.Serving() == Primary || s.h.ownsLocal {
 		_ = s.store.Client().Close()
 	}

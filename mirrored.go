@@ -29,12 +29,6 @@ func bare(cmd redis.Cmder) (redis.Cmder, *once) {
 	return cmd, nil
 }
 
-// unmarked is bare for the mirror, which looks at replies by the types of commands.
-func unmarked(cmd redis.Cmder) redis.Cmder {
-	cmd, _ = bare(cmd)
-	return cmd
-}
-
 // mirrored returns next with the mirror around it.
 func (h *Hook) mirrored(in *instance, next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, sent redis.Cmder) error {

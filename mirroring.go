@@ -15,9 +15,6 @@ import (
 // that local will not know.
 const flushTime = 100 * time.Millisecond
 
-// closeTime bounds the same at Shutdown, whose context may have no end, while local may be gone.
-const closeTime = 2 * time.Second
-
 // newMirror makes the mirror of a share. Its goroutines do not hold the hook: one that nobody uses any
 // more is collected, and then its mirror ends.
 func (h *Hook) newMirror(s *share) *mirror.Mirror {
@@ -28,7 +25,7 @@ func (h *Hook) newMirror(s *share) *mirror.Mirror {
 	w := weak.Make(h)
 	logger, name := h.cfg.logger, h.cfg.name
 	m := mirror.New(mirror.Config{
-		RDB: s.back, Name: name, Database: s.store.Database(), Home: s.home, Process: s.self.ID,
+		RDB: s.plain, Name: name, Database: s.store.Database(), Home: s.home, Process: s.self.ID,
 		Bytes: c.Bytes, Ops: c.Writes, Filter: c.Filter,
 		Fence: func() string {
 			if h := w.Value(); h != nil {
@@ -50,11 +47,13 @@ func (h *Hook) newMirror(s *share) *mirror.Mirror {
 			logger.LogAttrs(context.Background(), level, "redis fallback: "+msg, append(attrs, slog.String("primary", name))...)
 		},
 	})
+	rdb := s.plain
 	runtime.AddCleanup(h, func(m *mirror.Mirror) {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()
 			_ = m.Close(ctx)
+			_ = rdb.Close()
 		}()
 	}, m)
 	return m
@@ -92,7 +91,7 @@ func (h *Hook) newHydrator(s *share) *mirror.Hydrator {
 	if largest == 0 {
 		largest = -1
 	}
-	return mirror.NewHydrator(mirror.HydrateConfig{
+	hydrator := mirror.NewHydrator(mirror.HydrateConfig{
 		Primary: func(ctx context.Context) (*redis.Client, error) {
 			h := w.Value()
 			if h == nil {
@@ -113,13 +112,15 @@ func (h *Hook) newHydrator(s *share) *mirror.Hydrator {
 		},
 		Fraction: c.Hydration, Bytes: largest,
 	})
+	runtime.AddCleanup(h, func(hydrator *mirror.Hydrator) { go hydrator.Close() }, hydrator)
+	return hydrator
 }
 
 // copier returns what copies from the primary, given a client of it.
 func (s *share) copier(primary *redis.Client) *mirror.Copier {
 	w := weak.Make(s.h)
 	return &mirror.Copier{
-		Primary: primary, Local: s.back, Mirror: s.mirror, Name: s.h.cfg.name,
+		Primary: primary, Local: s.plain, Mirror: s.mirror, Name: s.h.cfg.name,
 		Database: s.store.Database(), Home: s.home, Filter: s.h.cfg.mirror.Filter,
 		Refused: func(err error) bool {
 			h := w.Value()
@@ -149,7 +150,7 @@ func (s *share) endMirror(ctx context.Context) {
 		s.hydrator.Close()
 	}
 	if s.mirror != nil {
-		ctx, cancel := context.WithTimeout(ctx, closeTime)
+		ctx, cancel := context.WithTimeout(ctx, beatTimeout) // a local that hangs takes nothing
 		defer cancel()
 		_ = s.mirror.Close(ctx)
 	}

@@ -13,7 +13,7 @@ import (
 func TestWhatLocalBeganIsNotLeftInPart(t *testing.T) {
 	t.Parallel()
 	primary, local := redistest.Start(t), redistest.Start(t)
-	p := newProcess(t, primary, local, quick(), warm(), fallback.WithLocalCheck(50*time.Millisecond))
+	p := newProcess(t, primary, local, quick(), withMirror(), fallback.WithLocalCheck(50*time.Millisecond))
 	there, here := primary.Client(t), local.Client(t)
 	there.HSet(ctx, "session", "user", "ada", "cart", "3") // before the mirror began
 	there.Set(ctx, "hits", 41, 0)

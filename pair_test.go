@@ -89,8 +89,8 @@ func get(t *testing.T, s *fallbacktest.Server, key string) string {
 // has answered. The mirror's own, conformance, the crash runs and those of what a hook leaves behind have it.
 func cold() fallback.Option { return fallback.WithMirror(fallback.MirrorConfig{Bytes: -1}) }
 
-// warm puts it on again.
-func warm() fallback.Option { return fallback.WithMirror(fallback.MirrorConfig{}) }
+// withMirror puts it on again.
+func withMirror() fallback.Option { return fallback.WithMirror(fallback.MirrorConfig{}) }
 
 func quick() fallback.Option {
 	return fallback.WithHealth(health.Config{

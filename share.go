@@ -23,6 +23,7 @@ type share struct {
 	h     *Hook
 	store *journal.Store
 	ear   *redis.Client // hears of changes
+	plain *redis.Client // the mirror's, whose goroutines must not hold the hook
 	self  journal.Process
 	home  int  // local's own database
 	resp3 bool // what local's connections speak
@@ -40,7 +41,6 @@ type share struct {
 	fit     atomic.Pointer[fitness]
 	replies reread.Reader
 
-	back     *redis.Client    // of local, for the mirror
 	mirror   *mirror.Mirror   // nil: off
 	hydrator *mirror.Hydrator // nil: off
 	peeking  atomic.Bool      // lookSoon is at it
@@ -77,15 +77,13 @@ func (h *Hook) newShare(local redis.UniversalClient) *share {
 	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	rdb := redis.NewClient(&opts)
 	h.watchConns(rdb)
-	ear := opts // its goroutines last as long as it does, and must not hold the hook
+	ear, plain := opts, opts // their goroutines last as long as they do, and must not hold the hook
 	host, _ := os.Hostname()
 	s := &share{
-		h: h, ear: redis.NewClient(&ear), store: journal.New(rdb, h.cfg.name, opts.DB), home: theirs.DB, resp3: theirs.Protocol != 2,
+		h: h, ear: redis.NewClient(&ear), plain: redis.NewClient(&plain), store: journal.New(rdb, h.cfg.name, opts.DB), home: theirs.DB, resp3: theirs.Protocol != 2,
 		self:    journal.Process{ID: rand.Text()[:12], Host: host, PID: os.Getpid(), Started: time.Now().UnixMilli()},
 		looking: make(chan struct{}, 1), coming: make(chan struct{}, 1),
 	}
-	own := opts // likewise
-	s.back = redis.NewClient(&own)
 	s.mirror = h.newMirror(s)
 	s.hydrator = h.newHydrator(s)
 	if s.mirror != nil {

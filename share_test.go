@@ -302,7 +302,7 @@ func TestLocalComesBackAndThePrimaryRefuses(t *testing.T) {
 func TestShutdownLeavesNothing(t *testing.T) {
 	for _, b := range []fallback.Backend{fallback.Primary, fallback.Local} {
 		primary, local := fallbacktest.Run(t), fallbacktest.Run(t)
-		p := newProcess(t, primary, local, quick(), warm())
+		p := newProcess(t, primary, local, quick(), withMirror())
 		p.rdb.Ping(ctx)
 		for _, b := range []fallback.Backend{fallback.Local, fallback.Primary, b} {
 			if err := p.h.Pin(b); err != nil {

@@ -99,7 +99,8 @@ func (p *pair) flip(round int) error {
 // once; what was lost is there once at most; and local has counted without a gap.
 func TestCompareAndSetThroughAnOutage(t *testing.T) {
 	t.Parallel()
-	primary, local, rdb, h := realPair(t, quick(), fallback.WithHang(300*time.Millisecond, 150*time.Millisecond))
+	primary, local, rdb, h := realPair(t, quick(), fallback.WithMirror(fallback.MirrorConfig{Bytes: -1}),
+		fallback.WithHang(300*time.Millisecond, 150*time.Millisecond))
 	stop, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	var failed, lost atomic.Int64

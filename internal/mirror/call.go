@@ -108,7 +108,7 @@ func (m *Mirror) Done(c Call, db string, cmd redis.Cmder) {
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	s.ops.Reset()
-	m.effect(&s.ops, c, db, cmd)
+	m.effect(&s.ops, db, cmd)
 	m.put(c, &s.ops, 0)
 }
 
@@ -123,13 +123,13 @@ func (m *Mirror) DoneAll(c Call, db string, cmds []redis.Cmder) {
 	defer scratches.Put(s)
 	s.ops.Reset()
 	for _, cmd := range cmds {
-		m.effect(&s.ops, c, db, cmd)
+		m.effect(&s.ops, db, cmd)
 	}
 	m.put(c, &s.ops, 0)
 }
 
 // effect adds what a command did. Before local's clock is known no expiry can be told.
-func (m *Mirror) effect(ops *Ops, c Call, db string, cmd redis.Cmder) {
+func (m *Mirror) effect(ops *Ops, db string, cmd redis.Cmder) {
 	b := m.clock.Load()
 	if b == nil {
 		ops.Unsure(db, cmd)

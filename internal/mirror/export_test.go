@@ -50,3 +50,6 @@ type Cargo = cargo
 
 // Discard empties the queue, as the flusher does, whose work it leaves out.
 func (m *Mirror) Discard(c *Cargo) { m.queue.take(c) }
+
+// ModuleOf is moduleOf.
+var ModuleOf = moduleOf

@@ -60,6 +60,7 @@ func (f *flusher) run() {
 	f.batch.m = m
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	f.step() // who waits in Ready waits for this
 	for {
 		timer.Reset(f.until())
 		m.idle.Store(true)
@@ -118,7 +119,7 @@ func (f *flusher) gather(timer *time.Timer) {
 // step delivers what there is, and does what is due.
 func (f *flusher) step() {
 	now := time.Now()
-	if f.pause > 0 && now.Before(f.retry) {
+	if f.pause > 0 && now.Before(f.retry) && !f.m.closing.Load() {
 		return
 	}
 	err := f.cycle(now)
@@ -132,6 +133,9 @@ func (f *flusher) step() {
 	default:
 		f.pause = min(max(2*f.pause, leastPause), mostPause)
 		f.retry = now.Add(f.pause)
+		if f.m.closing.Load() {
+			f.answer(err)
+		}
 	}
 }
 

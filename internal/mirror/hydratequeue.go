@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"container/heap"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -41,6 +42,9 @@ func (h *Hydrator) Touch(db, key string) {
 		return
 	}
 	defer h.mu.Unlock()
+	if db == strconv.Itoa(h.cfg.Copier.Home) {
+		db = "" // by either name
+	}
 	t := touched{db, key}
 	if _, ok := h.wait[t]; ok {
 		return

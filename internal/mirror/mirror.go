@@ -60,6 +60,7 @@ type Mirror struct {
 	end     context.CancelFunc
 	life    context.Context // until Close
 	begin   sync.Once
+	closing atomic.Bool
 	running sync.WaitGroup
 
 	counters counters
@@ -132,9 +133,11 @@ func (m *Mirror) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Close delivers what is queued, as far as ctx allows, and leaves. What could not be delivered stays
-// claimed: another process deletes those keys. Calls that end later are not mirrored.
+// Close delivers what is queued, as far as ctx and local allow, and leaves: where local cannot be reached it
+// does not wait for it. What could not be delivered stays claimed: another process deletes those keys. Calls
+// that end later are not mirrored.
 func (m *Mirror) Close(ctx context.Context) error {
+	m.closing.Store(true)
 	started := true
 	m.begin.Do(func() { started = false })
 	if !started {

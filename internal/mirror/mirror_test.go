@@ -4,6 +4,18 @@ import (
 	"testing"
 )
 
+// Who shuts down does not wait for a local that is gone.
+func TestCloseWithoutLocal(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.mirror()
+	r.local.Kill()
+	write(m, set("k", "1"))
+	if err := m.Close(r.ctx); err == nil {
+		t.Error("what was not delivered is")
+	}
+}
+
 func TestWhatThePrimaryAcknowledgedIsOnLocal(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

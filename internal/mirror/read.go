@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -183,12 +184,31 @@ func (r *reader) read(ctx context.Context, db string, keys []string, step *scanS
 			again = append(again, i)
 		case r.bytes > 0 && int64(len(dump)) > r.bytes:
 			f.left = leftLarge
+		case moduleOf(dump) == "TSDB-TYPE":
+			// A series is also in the memory of others, by its rules, and adds to them what is written to it.
+			f.left = leftUnknown
 		default:
 			f.Dump = dump
 			f.expires(expiries[i])
 		}
 	}
 	return all, r.again(ctx, db, all, again)
+}
+
+// moduleOf returns the name of the module's type that a payload is of, and "" for Redis' own types: nine
+// characters of six bits each, and ten bits for a version.
+func moduleOf(dump string) string {
+	const module, long = 7, 0x81
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	if len(dump) < 10 || dump[0] != module || dump[1] != long {
+		return ""
+	}
+	id := binary.BigEndian.Uint64([]byte(dump[2:10]))
+	var name [9]byte
+	for i := range name {
+		name[i] = letters[id>>(64-6*(i+1))&63]
+	}
+	return string(name[:])
 }
 
 // expires takes the reply of PTTL over.

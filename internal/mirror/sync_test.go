@@ -148,7 +148,7 @@ func TestSyncMeetsALimit(t *testing.T) {
 	rdb := redis.NewClient(primary.Options())
 	t.Cleanup(func() { _ = rdb.Close() })
 	r.copier.Primary = rdb
-	primary.Quota(8000)
+	primary.Quota(9000)     // more than is read ahead
 	r.target.noDumps = true // miniredis has its own
 	report, err := r.copier.Sync(r.ctx, mirror.SyncOptions{})
 	if !errors.Is(err, mirror.ErrRefused) || !strings.Contains(err.Error(), "limit exceeded") || report.Copied == 0 {

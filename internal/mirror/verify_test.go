@@ -83,6 +83,25 @@ func TestVerifyOfOtherEncodings(t *testing.T) {
 	}
 }
 
+// Who counts a HyperLogLog changes its bytes, and not its value.
+func TestVerifyOfCountedHyperLogLogs(t *testing.T) {
+	t.Parallel()
+	r := newCopyRig(t)
+	r.check(r.primary.PFAdd(r.ctx, "hll", "a", "b").Err())
+	r.sync(mirror.SyncOptions{})
+	r.check(r.primary.PFCount(r.ctx, "hll").Err())
+	if r.primary.Get(r.ctx, "hll").Val() == r.local.Get(r.ctx, "hll").Val() {
+		t.Fatal("it is the same still")
+	}
+	if report, all := r.verify(mirror.VerifyOptions{}); report.Left() != 0 {
+		t.Errorf("%+v, %v", report, all)
+	}
+	r.check(r.primary.PFAdd(r.ctx, "hll", "c", "d").Err())
+	if report, _ := r.verify(mirror.VerifyOptions{}); report.Left() != 1 {
+		t.Errorf("%+v", report)
+	}
+}
+
 func TestVerifyASample(t *testing.T) {
 	t.Parallel()
 	r := newCopyRig(t)
