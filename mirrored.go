@@ -135,9 +135,9 @@ func (h *Hook) mirroredBatch(in *instance, next redis.ProcessPipelineHook) redis
 			p := &parts[i]
 			switch h.fate(cmds, p.cmds, err) {
 			case ran:
-				m.DoneAll(p.call, p.db, p.cmds)
+				m.DoneAll(p.call, p.db, unmark(p.cmds))
 			case unknown:
-				m.Lost(p.call, p.db, p.cmds...)
+				m.Lost(p.call, p.db, unmark(p.cmds)...)
 			case never:
 				m.Nothing(p.call)
 			}
