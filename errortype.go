@@ -67,9 +67,15 @@ func localPart(err error) error {
 	return err
 }
 
+// limitOf returns the refusal for a limit that err is, as it came from a server or from here; nil elsewhere.
 func limitOf(err error) *LimitError {
-	limit, _ := errors.AsType[*LimitError](err)
-	return limit
+	if limit, ok := errors.AsType[*LimitError](err); ok {
+		return limit
+	}
+	if reply, ok := errors.AsType[redis.Error](err); ok && limitKind(reply.Error()) != "" {
+		return newLimitError(reply)
+	}
+	return nil
 }
 
 // replyCodes are the first words of the errors that servers have for themselves. A script can make any other,
