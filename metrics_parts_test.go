@@ -11,6 +11,7 @@ import (
 )
 
 func metricsOfAQuota(t *testing.T, g *gauges) {
+	t.Helper()
 	primary, local := fallbacktest.Run(t), redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	p := newProcess(t, primary, local, g.option, unlooked())
 	for range 3 {
@@ -78,6 +79,7 @@ func probe(t *testing.T, p *process, done func() bool) {
 }
 
 func metricsOfOutages(t *testing.T, g *gauges) {
+	t.Helper()
 	primary, local := fallbacktest.Run(t), fallbacktest.Run(t)
 	p := newProcess(t, primary, local, g.option, unlooked())
 	p.rdb.Ping(ctx)
@@ -99,6 +101,7 @@ func metricsOfOutages(t *testing.T, g *gauges) {
 }
 
 func metricsOfAFullJournal(t *testing.T, g *gauges) {
+	t.Helper()
 	primary, local := fallbacktest.Run(t), fallbacktest.Run(t)
 	p := newProcess(t, primary, local, g.option, unlooked(), fallback.WithJournal(fallback.JournalConfig{Entries: 2}))
 	primary.Exhaust()
@@ -111,6 +114,7 @@ func metricsOfAFullJournal(t *testing.T, g *gauges) {
 }
 
 func metricsOfAFence(t *testing.T, g *gauges) {
+	t.Helper()
 	primary, local := fallbacktest.Run(t), fallbacktest.Run(t)
 	local.RefuseOnly("SUBSCRIBE", "ERR not here") // so that a change is heard of at the next look
 	a, deaf := newProcess(t, primary, local), newProcess(t, primary, local, g.option)
@@ -124,6 +128,7 @@ func metricsOfAFence(t *testing.T, g *gauges) {
 }
 
 func metricsOfTheMirror(t *testing.T, g *gauges) {
+	t.Helper()
 	primary, local := redistest.Start(t), redistest.Start(t)
 	if err := primary.Client(t).Set(ctx, "cold", "x", 0).Err(); err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ type providers struct {
 // fallback.limit.usage for what the primary said. A command that the server does not know is named _OTHER,
 // so that nothing but names of commands is shown. error.type is set where the replay itself failed, and
 // so is db.response.status_code if that was an error reply: its code, or else limit_ and the kind of a
-// limit, timeout, canceled, dial, connection_closed, pool_timeout, tx_failed, local_down, journal_full,
+// limit, hung, timeout, canceled, dial, connection_closed, pool_timeout, tx_failed, local_down, journal_full,
 // held, late, budget, other_primary, pinned or _OTHER.
 //
 // fallback.trip, fallback.return and fallback.drain are spans of their own. A trip is linked to the span
@@ -237,7 +237,7 @@ func (h *Hook) switchSpan(ev Event) context.Context {
 }
 
 // drainSpan begins the span of a delivery; alone is one that a return makes, and no caller.
-func (h *Hook) drainSpan(ctx context.Context, alone bool) (context.Context, drainSpan) { //nolint:revive // the flag is the kind of span
+func (h *Hook) drainSpan(ctx context.Context, alone bool) (context.Context, drainSpan) {
 	opts := []trace.SpanStartOption{
 		links(h.lastTrip()),
 		trace.WithAttributes(attribute.String("fallback.primary", h.cfg.name), attribute.String("fallback.backend", h.primary.name)),

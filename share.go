@@ -34,10 +34,10 @@ type share struct {
 	fleet   atomic.Pointer[journal.Fleet]
 	met     atomic.Pointer[meeting] // what the last trip of this process was for
 	heading atomic.Pointer[origin]  // of the return that is under way in this process
-	tooLate atomic.Bool           // the last return could not be ended in time
-	coming  chan struct{}         // holds one while a return is under way
-	beats   atomic.Bool           // the beat goes on
-	keys    atomic.Bool           // the journal keeps names: its calls say which keys they have
+	tooLate atomic.Bool             // the last return could not be ended in time
+	coming  chan struct{}           // holds one while a return is under way
+	beats   atomic.Bool             // the beat goes on
+	keys    atomic.Bool             // the journal keeps names: its calls say which keys they have
 	fit     atomic.Pointer[fitness]
 	replies reread.Reader
 
@@ -47,7 +47,7 @@ type share struct {
 	peeking  atomic.Bool      // lookSoon is at it
 
 	fenced, noted, turnedAway, returnsFailed atomic.Int64
-	delivered, deliveryCost                  atomic.Int64 // entries, and commands of the primary
+	delivered, deliveryCost                  atomic.Int64                // entries, and commands of the primary
 	lastFault                                atomic.Pointer[lastFailure] // of a return or a drain
 	delivering                               atomic.Bool
 	landing                                  atomic.Bool // local is back, and its journal on its way

@@ -18,8 +18,8 @@ type side struct {
 	// Attempts at a command that got no answer, and connections that could not be made.
 	unanswered, undialed atomic.Int64
 
-	last    atomic.Pointer[lastFailure]
-	end     atomic.Pointer[endpoint]
+	last atomic.Pointer[lastFailure]
+	end  atomic.Pointer[endpoint]
 
 	dialed   atomic.Pointer[dialTarget]
 	nodes    targets
