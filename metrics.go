@@ -138,6 +138,12 @@ var instruments = []instrument{
 			}
 			return 0
 		}),
+	gauge("redis.fallback.journal.on", ofBoth, "{journal}", "1 where there is a journal, 0 where what local acknowledges stays there.",
+		func(s *Status) int64 { return one(s.Journal.On) }),
+	gauge("redis.fallback.journal.names_only", ofBoth, "{journal}", "1 once the journal has passed its first limit, and keeps names of keys.",
+		func(s *Status) int64 { return one(s.Journal.NamesOnly) }),
+	gauge("redis.fallback.journal.names", ofBoth, "{key}", "Keys of which the journal keeps the name alone.",
+		func(s *Status) int64 { return s.Journal.Names }),
 	gauge("redis.fallback.journal.full", ofBoth, "{journal}", "1 while writes are refused because the journal is full.",
 		func(s *Status) int64 { return one(s.Journal.Full) }),
 	count("redis.fallback.journal.written", ofBoth, "{entry}", "Entries that this process has written to the journal.",
@@ -153,6 +159,8 @@ var instruments = []instrument{
 	gauge("redis.fallback.dead_letters", ofBoth, "{letter}", "Writes that the primary has rejected for good, or that are in doubt, and wait for an operator.",
 		func(s *Status) int64 { return s.Journal.Dead }),
 
+	gauge("redis.fallback.mirror.on", ofBoth, "{mirror}", "1 where there is a mirror, 0 where local is not kept warm.",
+		func(s *Status) int64 { return one(s.Mirror.On) }),
 	age("redis.fallback.mirror.lag", "Age of the oldest write of this process that local does not have yet.",
 		func(s *Status) float64 { return s.Mirror.Lag.Seconds() }),
 	gauge("redis.fallback.mirror.queued", ofBoth, "{operation}", "Operations that wait to be sent to local.",

@@ -108,8 +108,16 @@ func metricsOfAFullJournal(t *testing.T, g *gauges) {
 	if err := p.rdb.MSet(ctx, "a", 1, "b", 1).Err(); err != nil {
 		t.Fatal(err)
 	}
-	g.become(t, map[string]float64{"redis.fallback.journal.full": 1, "redis.fallback.journal.refused": 0})
-	p.rdb.Set(ctx, "c", 1, 0)
+	g.become(t, map[string]float64{"redis.fallback.journal.names_only": 1, "redis.fallback.journal.full": 0})
+	for _, err := range []error{p.rdb.MSet(ctx, "c", 1, "d", 1).Err(), p.rdb.Incr(ctx, "e").Err()} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.become(t, map[string]float64{
+		"redis.fallback.journal.names": some, "redis.fallback.journal.full": 1, "redis.fallback.journal.refused": 0,
+	})
+	p.rdb.Set(ctx, "e", 1, 0)
 	g.become(t, map[string]float64{"redis.fallback.journal.refused": 1})
 }
 
