@@ -7,10 +7,12 @@ import (
 
 	"github.com/redis-fallback/fallback"
 	"go.opentelemetry.io/otel"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
 )
 
 // A return and its drain are linked to the trip, and a drain that somebody asks for is within their span.
@@ -97,8 +99,8 @@ func TestTheTripOfAnotherProcess(t *testing.T) {
 
 // Without a provider of its own a hook uses otel's, as it is when it is used. No other test may set it.
 func TestGlobalProviders(t *testing.T) {
-	before := otel.GetTracerProvider()
-	defer otel.SetTracerProvider(before)
+	defer otel.SetTracerProvider(tracenoop.NewTracerProvider())
+	defer otel.SetMeterProvider(metricnoop.NewMeterProvider())
 	p := newPair(t, fallback.WithName("global"))
 	p.h.Pin(fallback.Local)
 	p.rdb.Get(ctx, "k")
