@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/redis-fallback/fallback"
+	"github.com/redis-fallback/fallback/fallbacktest"
 	"go.opentelemetry.io/otel"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -126,4 +127,65 @@ func TestGlobalProviders(t *testing.T) {
 		}
 	}
 	t.Error("the global meter has no metrics of a hook that was made before it")
+}
+
+// A pin after a trip is no part of that: neither its cause nor its time.
+func TestAPinHasNothingOfTheTripBefore(t *testing.T) {
+	t.Parallel()
+	x := newTraces(t, false, false, unlooked())
+	x.rdb.Ping(ctx)
+	x.primary.Exhaust()
+	x.request("request", func(ctx context.Context) { x.rdb.Incr(ctx, "n") })
+	x.primary.Renew()
+	for _, b := range []fallback.Backend{fallback.Primary, fallback.Local} {
+		if err := x.h.Pin(b); err != nil {
+			t.Fatal(err)
+		}
+		x.serves(t, b)
+	}
+	if cause := x.h.Status().Cause; cause != "" {
+		t.Errorf("the cause of a pin is %q", cause)
+	}
+	if err := x.h.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	pins := 0
+	for _, s := range x.kept.GetSpans() {
+		if s.Name == "fallback.trip" && strings.Contains(attributes(s), "fallback.reason=pinned") {
+			if pins++; len(s.Links) > 0 || s.EndTime.After(s.StartTime) {
+				t.Errorf("the pin lasted %v and has links %+v", s.EndTime.Sub(s.StartTime), s.Links)
+			}
+		}
+	}
+	if pins != 1 {
+		t.Errorf("%d spans of the pin", pins)
+	}
+}
+
+// A replay that another switch has met says who answered in the end.
+func TestAReplayThatIsFenced(t *testing.T) {
+	t.Parallel()
+	kept := tracetest.NewInMemoryExporter()
+	primary, local := fallbacktest.Run(t), fallbacktest.Run(t)
+	local.RefuseOnly("SUBSCRIBE", "ERR not here") // so that a change is heard of at the next look
+	a := newProcess(t, primary, local)
+	deaf := newProcess(t, primary, local, fallback.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSyncer(kept))))
+	answered := func() string {
+		for _, s := range kept.GetSpans() {
+			if s.Name == "fallback.replay" {
+				return attributes(s)
+			}
+		}
+		return ""
+	}
+	for answered() == "" { // it may have heard of the return
+		for _, err := range []error{a.h.Pin(fallback.Local), deaf.h.Pin(fallback.Local), a.h.Pin(fallback.Primary), deaf.rdb.Incr(ctx, "n").Err()} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := answered(); !strings.Contains(got, "fallback.backend=upstash") {
+		t.Errorf("the replay has %s", got)
+	}
 }
