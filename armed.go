@@ -51,6 +51,13 @@ func (h *Hook) arm(ctx context.Context, e *era, s *seat, next redis.ProcessHook,
 		h.withheld.Add(1)
 		return e.refusal()
 	}
+	ctx, span := h.replaying(ctx, e, e.refusal(), cmd)
+	err := h.armOnLocal(ctx, e, s, cmd, class)
+	span.end(err)
+	return err
+}
+
+func (h *Hook) armOnLocal(ctx context.Context, e *era, s *seat, cmd redis.Cmder, class command.Class) error {
 	if command.Is(cmd.Args(), "multi") && h.journal() != nil && e.rec != nil {
 		if err := h.fenceSeat(ctx, e, s); err != nil {
 			return err
@@ -95,14 +102,12 @@ func (h *Hook) armed(ctx context.Context, e *era, s *seat, next redis.ProcessHoo
 			h.withheld.Add(1)
 			return e.refusal()
 		}
-		if n, ok := h.noted(e, cmd, class); ok && !ends && !class.Any(command.Session) {
-			return h.armedJournaled(ctx, e, s, cmd, class, n)
+		spanned, span := h.replaying(ctx, e, e.refusal(), cmd)
+		var settled bool
+		err, settled = h.armedOnLocal(spanned, e, s, cmd, class, ends)
+		if span.end(err); settled {
+			return err
 		}
-		if s.multi && command.Is(args, "exec") && len(s.queued) > 0 {
-			return h.execByHand(ctx, e, s, cmd)
-		}
-		clean := !class.Any(command.Session) || ends || command.Is(args, "watch") || command.Is(args, "multi") || harmlessClient(args)
-		err = h.onSeat(ctx, e, s, h.withCode(ctx, Local, cmd, class), class, clean)
 	}
 	if err == nil && !ends {
 		s.began(args)
@@ -113,6 +118,20 @@ func (h *Hook) armed(ctx context.Context, e *era, s *seat, next redis.ProcessHoo
 		s.disarm()
 	}
 	return err
+}
+
+// armedOnLocal sends a command within a transaction on local. It reports whether that was all there is to
+// do about it.
+func (h *Hook) armedOnLocal(ctx context.Context, e *era, s *seat, cmd redis.Cmder, class command.Class, ends bool) (err error, settled bool) { //nolint:revive // the flag explains the error
+	args := cmd.Args()
+	if n, ok := h.noted(e, cmd, class); ok && !ends && !class.Any(command.Session) {
+		return h.armedJournaled(ctx, e, s, cmd, class, n), true
+	}
+	if s.multi && command.Is(args, "exec") && len(s.queued) > 0 {
+		return h.execByHand(ctx, e, s, cmd), true
+	}
+	clean := !class.Any(command.Session) || ends || command.Is(args, "watch") || command.Is(args, "multi") || harmlessClient(args)
+	return h.onSeat(ctx, e, s, h.withCode(ctx, Local, cmd, class), class, clean), false
 }
 
 // letGo answers an UNWATCH or DISCARD of a transaction that is over. Only the primary's connection may
@@ -170,7 +189,7 @@ func (h *Hook) onSeat(ctx context.Context, e *era, s *seat, cmd redis.Cmder, cla
 	err := s.process(ctx, cmd, h.repeatable(class, cmd.Args(), cmd), clean)
 	v := h.localVerdict(ctx, ticket, err)
 	if v == Answered {
-		h.backup.answered(1)
+		h.answeredLocally(ctx, 1)
 	}
 	if v == Answered || v == Cancelled {
 		return err

@@ -146,11 +146,12 @@ func (h *Hook) weigh(e *era, b *batch, part []redis.Cmder, err error, unwritten 
 	if err != nil && !isReply(err) {
 		// It belongs to all of them. What they have for errors may be of an earlier use: go-redis keeps it.
 		if w.fault = h.fault(e, part[0], b.twice || unwritten, err); w.again {
-			w.redo = part
+			w.redo, w.cmds = part, len(part)
 			return w
 		}
 		w.fault = fault{}
 	}
+	failed := 0
 	for i, cmd := range part {
 		var f fault
 		switch cerr := cmd.Err(); {
@@ -166,14 +167,18 @@ func (h *Hook) weigh(e *era, b *batch, part []redis.Cmder, err error, unwritten 
 		if f.again {
 			w.redo = append(w.redo, cmd)
 		}
+		if gravity[f.verdict] >= gravity[Denied] {
+			failed++
+		}
 		w.worsen(f)
 	}
 	if w.verdict == Unknown { // not one command has an error: it belongs to all of it
-		w.fault = h.fault(e, part[0], b.twice || unwritten, err)
+		w.fault, failed = h.fault(e, part[0], b.twice || unwritten, err), len(part)
 		if w.again {
 			w.redo = part
 		}
 	}
+	w.cmds = failed
 	return w
 }
 
@@ -212,6 +217,7 @@ func (h *Hook) weighTx(e *era, b *batch, err error, unwritten bool) weighed {
 	if w.again {
 		w.redo = inner
 	}
+	w.cmds = len(inner)
 	return w
 }
 

@@ -108,8 +108,10 @@ func (h *Hook) serveAlone(ctx context.Context, e *era, c *call) error {
 		return f.err
 	case Limit:
 		h.refused.Add(1)
+		h.primary.unanswered.Add(1)
 	case Lost:
 		h.lost.Add(1)
+		h.primary.unanswered.Add(1)
 	case Unknown, Cancelled, Capacity, Busy, Denied:
 	}
 	if !f.again || ctx.Err() != nil {

@@ -22,6 +22,7 @@ func (s *share) comeBack(ctx context.Context) bool {
 		return false
 	}
 	h := s.h
+	began := time.Now()
 	if !h.prepareReturn() {
 		s.later(nil, 0)
 		return false
@@ -38,7 +39,15 @@ func (s *share) comeBack(ctx context.Context) bool {
 	if h.era.Load().leaving() {
 		reason = ReasonPinned
 	}
-	v, err := d.Return(ctx, journal.Options{Budget: s.budget(), Reason: string(reason)})
+	ctx, span := h.drainSpan(ctx, true)
+	s.heading.Store(&origin{began, span.context()})
+	defer s.heading.Store(nil)
+	var p journal.Progress
+	v, err := d.Return(ctx, journal.Options{
+		Budget: s.budget(), Reason: string(reason), Progress: func(now journal.Progress) { p = now },
+	})
+	s.drained(p)
+	span.endDrain(ctx, p, err)
 	if v.Record != nil {
 		s.learn(v.Record, nil)
 	}
@@ -53,6 +62,12 @@ func (s *share) comeBack(ctx context.Context) bool {
 	}
 	e := h.era.Load()
 	return e.serving == Primary && !e.adrift
+}
+
+// drained counts what a delivery did.
+func (s *share) drained(p journal.Progress) {
+	s.delivered.Add(p.Entries)
+	s.deliveryCost.Add(p.Commands)
 }
 
 // drainer returns what delivers, over a client of its own that done closes.
@@ -223,6 +238,9 @@ func (h *Hook) Drain(ctx context.Context, budget int64) (int64, error) {
 		return 0, err
 	}
 	defer done()
+	ctx, span := h.drainSpan(ctx, false)
 	p, err := d.Deliver(ctx, journal.Options{Budget: budget})
+	s.drained(p)
+	span.endDrain(ctx, p, err)
 	return p.Entries, err
 }

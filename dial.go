@@ -109,6 +109,7 @@ func (h *Hook) dialFailed(ctx context.Context, e *era, addr string, err error) (
 	if ctx.Err() != nil {
 		return nil, err
 	}
+	h.primary.undialed.Add(1)
 	marked := &dialError{err: err, era: e}
 	if h.onNodes.Load() {
 		return h.nodeUnreachable(ctx, e, addr, err)
@@ -170,6 +171,7 @@ func (l localHook) DialHook(next redis.DialHook) redis.DialHook {
 			if ctx.Err() == nil {
 				l.h.backup.breaker.Record(breaker.Failure)
 				l.h.backup.failure(err)
+				l.h.backup.undialed.Add(1)
 			}
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -37,9 +38,11 @@ import (
 //	REDIS_FALLBACK_JOURNAL_ENTRIES     5000000, -1 for no bound
 //	REDIS_FALLBACK_JOURNAL_BYTES       1073741824, -1 for no bound
 //	REDIS_FALLBACK_JOURNAL_BUDGET      a tenth of the limit that was refused for, -1 for no bound
+//	REDIS_FALLBACK_MIRROR_BYTES        67108864, -1 for no mirror
+//	REDIS_FALLBACK_MIRROR_HYDRATION    0.05, -1 reads nothing
 //
-// A value that does not parse is an error that names the variable; URLs are not shown in it, they may
-// hold a password. opts are applied after the environment.
+// A value that does not parse, and a variable of that kind which is not among these, is an error that names
+// the variable; URLs are not shown in it, they may hold a password. opts are applied after the environment.
 //
 // Switched off, FromEnv returns a plain client and a hook that never acts.
 //
@@ -52,11 +55,12 @@ import (
 // Shut the hook down and close the client when done. The local client belongs to the hook and is
 // closed by its Shutdown.
 func FromEnv(opts ...Option) (*redis.Client, *Hook, error) {
-	env := &environment{get: os.LookupEnv}
+	env := &environment{known: map[string]bool{}}
 	primary := env.primary()
 	local, localSet := env.url("REDIS_FALLBACK_URL", "redis://localhost:6379/0")
 	enabled := env.flag("REDIS_FALLBACK_ENABLED", localSet)
 	fromEnv := env.options()
+	env.rest(os.Environ())
 	if err := errors.Join(env.errs...); err != nil {
 		return nil, nil, err
 	}
@@ -79,9 +83,28 @@ func FromEnv(opts ...Option) (*redis.Client, *Hook, error) {
 
 // environment reads variables, and collects what is wrong with them.
 type environment struct {
-	get  func(string) (string, bool)
-	errs []error
+	known map[string]bool // what has been asked for
+	errs  []error
 }
+
+func (e *environment) get(name string) (string, bool) {
+	e.known[name] = true
+	return os.LookupEnv(name)
+}
+
+// rest complains of variables that look like ours and that nobody has asked for: a misspelt one would be a
+// default, without a word.
+func (e *environment) rest(all []string) {
+	for _, v := range all {
+		name, value, _ := strings.Cut(v, "=")
+		if strings.HasPrefix(name, "REDIS_FALLBACK_") && value != "" && !e.known[name] && !ofService.MatchString(name) {
+			e.fail(name, "no such variable; see the documentation of FromEnv")
+		}
+	}
+}
+
+// ofService is what Kubernetes tells each container of a Service, which may be called redis-fallback.
+var ofService = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
 func (e *environment) fail(name, what string) {
 	e.errs = append(e.errs, fmt.Errorf("redis fallback: %s: %s", name, what))

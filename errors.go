@@ -124,10 +124,19 @@ var errNoWay = errors.New("redis fallback: no connection to the primary was seen
 // net.Error, or go-redis would try again on the spot.
 var errHung = errors.New("redis fallback: the server has stopped answering")
 
-// hungError is what the caller sees of errHung: the time-out it would have had later.
+// hungError is what the caller sees of errHung: the time-out it would have had later, which says why it
+// came sooner.
 func hungError(network string) error {
-	return &net.OpError{Op: "read", Net: network, Err: os.ErrDeadlineExceeded}
+	return &net.OpError{Op: "read", Net: network, Err: stoppedError{}}
 }
+
+type stoppedError struct{}
+
+func (stoppedError) Error() string { return "i/o timeout: the server has stopped answering" }
+func (stoppedError) Unwrap() error { return os.ErrDeadlineExceeded }
+
+// Timeout makes a net.OpError around it a time-out.
+func (stoppedError) Timeout() bool { return true }
 
 // handshakeError fails a connection whose set-up met a limit. It is no redis.Error: go-redis would
 // take a refused HELLO for an old server, and speak RESP2 on that connection ever after.

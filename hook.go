@@ -92,6 +92,7 @@ type Hook struct {
 	journalless atomic.Bool // it was logged that there will be no journal
 
 	trips, returns, refused, withheld, lost atomic.Int64
+	switches, probes                        atomic.Int64
 	cut                                     atomic.Int64 // subscriptions whose connection to the primary ended
 	sampled                                 uint32       // one in so many reads of the primary is a touch of its key; 0 none
 	misses                                  atomic.Int64 // reads for which local had nothing
@@ -99,6 +100,8 @@ type Hook struct {
 
 	log      queue[Event]
 	announce queue[Event]
+
+	signals telemetry
 
 	mu         sync.Mutex // protects all below, and every change of era
 	plan       *health.Plan
@@ -138,6 +141,7 @@ func New(local redis.UniversalClient, opts ...Option) *Hook {
 	if h.share != nil && h.share.hydrator != nil {
 		h.sampled = sampleFor(h.cfg.mirror.Hydration)
 	}
+	h.observe()
 	return h
 }
 
@@ -333,6 +337,7 @@ func (h *Hook) repeatable(class command.Class, args []any, cmd redis.Cmder) bool
 // announced yet. The server that serves goes on serving; nothing trips or returns any more.
 func (h *Hook) Shutdown(ctx context.Context) error {
 	again := h.down.Swap(true)
+	defer h.signals.stop()
 	h.mu.Lock()
 	for _, t := range []*time.Timer{h.probeTimer, h.localTimer, h.beatTimer} {
 		if t != nil {

@@ -60,6 +60,7 @@ func (h *Hook) journaled(ctx context.Context, e *era, c *call, n journal.Noted, 
 				return cause // its way to the primary is spent
 			}
 			c.cmd.SetErr(nil)
+			h.passedOn(ctx)
 			return h.ordinary(ctx, c)
 		}
 		ticket, ok := h.backup.breaker.Allow()
@@ -84,7 +85,7 @@ func (h *Hook) journaled(ctx context.Context, e *era, c *call, n journal.Noted, 
 		}
 		switch h.localVerdict(ctx, ticket, err) {
 		case Answered:
-			h.backup.answered(1)
+			h.answeredLocally(ctx, 1)
 			if err == nil {
 				s.noted.Add(1)
 			}

@@ -43,6 +43,7 @@ func (h *Hook) journaledBatch(ctx context.Context, e *era, b *batch, part []redi
 			return h.failBatch(b, redis.TxFailedErr)
 		}
 		if e.serving == Primary {
+			h.passedOn(ctx)
 			return h.restOnPrimary(ctx, b, part)
 		}
 		ticket, ok := h.backup.breaker.Allow()
@@ -60,7 +61,7 @@ func (h *Hook) journaledBatch(ctx context.Context, e *era, b *batch, part []redi
 		if journal.Fenced(err) || errors.Is(err, errFenced) {
 			h.backup.breaker.Done(ticket, breaker.Success)
 			fenced++
-			h.backup.answered(done)
+			h.answeredLocally(ctx, done)
 			part, notes = part[done:], notes[done:]
 			b.clear(part)
 			if e, err = s.elsewhere(ctx, fenced); err != nil {
@@ -88,15 +89,16 @@ func (h *Hook) journaledBatch(ctx context.Context, e *era, b *batch, part []redi
 			}
 		}
 		v := h.localVerdict(ctx, ticket, worst)
-		h.backup.answered(done)
 		e.rememberAll(part[:done])
 		if v != Answered && v != Cancelled {
 			for _, cmd := range part[done:] { // none of it was sent, or all of it was lost
 				cmd.SetErr(worst)
 			}
-			h.bothFailed(e, b, part, plainLocal(worst))
+			failed := h.bothFailed(e, b, part, plainLocal(worst))
+			h.answeredLocally(ctx, len(part)-failed)
 			return firstErr(b.cmds)
 		}
+		h.answeredLocally(ctx, done)
 		if err != nil { // what is left did not run, and would come to the same again
 			for _, cmd := range part[done:] {
 				cmd.SetErr(err)

@@ -40,6 +40,9 @@ func (h *Hook) armedJournaled(ctx context.Context, e *era, s *seat, cmd redis.Cm
 		return h.share.begunElsewhere(ctx)
 	}
 	if v := h.localVerdict(ctx, ticket, err); v == Answered || v == Cancelled {
+		if v == Answered {
+			h.answeredLocally(ctx, 1)
+		}
 		h.share.noted.Add(1)
 		return err
 	}

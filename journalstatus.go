@@ -42,6 +42,10 @@ type JournalStatus struct {
 	// Spent is how many commands deliveries have cost the primary since the last trip.
 	Spent int64
 
+	// Delivered counts the entries that this process has delivered, and DeliveryCost the commands that
+	// this sent to the primary.
+	Delivered, DeliveryCost int64
+
 	// FailedReturns counts the returns of this process that failed, LastFault is the newest such
 	// error and LastFaultAt its time.
 	FailedReturns int64
@@ -83,6 +87,7 @@ func (h *Hook) shared(s *Status, e *era) {
 	}
 	j.Database = sh.store.Database()
 	j.Written, j.Fenced, j.Refused = sh.noted.Load(), sh.fenced.Load(), sh.turnedAway.Load()
+	j.Delivered, j.DeliveryCost = sh.delivered.Load(), sh.deliveryCost.Load()
 	j.FailedReturns = sh.returnsFailed.Load()
 	if l := sh.lastFault.Load(); l != nil {
 		j.LastFault, j.LastFaultAt = l.text, l.at

@@ -38,6 +38,13 @@ func (h *Hook) serveAfter(ctx context.Context, e *era, c *call, cause error) err
 		h.withheld.Add(1)
 		return e.refusal()
 	}
+	ctx, span := h.replaying(ctx, e, cause, c.cmd)
+	err := h.answer(ctx, e, c, cause)
+	span.end(err)
+	return err
+}
+
+func (h *Hook) answer(ctx context.Context, e *era, c *call, cause error) error {
 	if n, ok := h.noted(e, c.cmd, c.class); ok {
 		return h.withCodeJournaled(ctx, e, c, n, cause)
 	}
@@ -55,7 +62,7 @@ func (h *Hook) serveAfter(ctx context.Context, e *era, c *call, cause error) err
 	}
 	verdict := h.localVerdict(ctx, ticket, err)
 	if verdict == Answered {
-		h.backup.answered(1)
+		h.answeredLocally(ctx, 1)
 		h.missed(c.class, c.cmd, err)
 		if err == nil {
 			e.remember(c.class, c.cmd)
@@ -105,7 +112,7 @@ func (h *Hook) onceOnLocal(ctx context.Context, cmd redis.Cmder) error {
 	}
 }
 
-// localVerdict judges an answer of local, and tells its breaker.
+// localVerdict judges an answer of local, and tells its breaker. It counts a failure as that of one command.
 func (h *Hook) localVerdict(ctx context.Context, t breaker.Ticket, err error) Verdict {
 	if err == nil || err == redis.Nil { //nolint:errorlint // as go-redis returns it
 		h.backup.breaker.Done(t, breaker.Success)
@@ -121,10 +128,14 @@ func (h *Hook) localVerdict(ctx context.Context, t breaker.Ticket, err error) Ve
 		fallthrough
 	case v == Busy && !neutral(err), v == Lost:
 		h.backup.failure(err)
+		h.backup.unanswered.Add(1)
 		h.backup.breaker.Done(t, breaker.Failure)
 		h.localFailed()
 	default:
 		h.backup.failure(err)
+		if v != Cancelled {
+			h.backup.unanswered.Add(1)
+		}
 		h.backup.breaker.Done(t, breaker.Ignored)
 	}
 	return v

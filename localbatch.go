@@ -18,6 +18,13 @@ func (h *Hook) serveBatch(ctx context.Context, e *era, b *batch, part []redis.Cm
 }
 
 func (h *Hook) answerBatch(ctx context.Context, e *era, b *batch, part []redis.Cmder) error {
+	ctx, span := h.replayingBatch(ctx, e, b, part)
+	err := h.answerPart(ctx, e, b, part)
+	span.endBatch(b, part, err)
+	return err
+}
+
+func (h *Hook) answerPart(ctx context.Context, e *era, b *batch, part []redis.Cmder) error {
 	if notes, ok := h.notes(e, part); ok {
 		if b.code {
 			part = h.code.withBodies(part, func(*script) bool { return true })
@@ -57,16 +64,22 @@ func (h *Hook) answerBatch(ctx context.Context, e *era, b *batch, part []redis.C
 			}
 		}
 	}
+	failed := 0
 	switch v := h.localVerdict(ctx, ticket, worst); v {
-	case Answered, Cancelled:
+	case Cancelled:
+		failed = len(part)
 		if b.tx && err != nil {
-			h.backup.answered(len(part))
+			return err
+		}
+	case Answered:
+		if b.tx && err != nil {
+			h.answeredLocally(ctx, len(part))
 			return err // EXECABORT, say, while the command that led to it has its own
 		}
 	case Unknown, Limit, Capacity, Busy, Denied, Lost:
-		h.bothFailed(e, b, part, plainLocal(worst))
+		failed = h.bothFailed(e, b, part, plainLocal(worst))
 	}
-	h.backup.answered(len(part))
+	h.answeredLocally(ctx, len(part)-failed)
 	h.missedIn(part)
 	e.rememberAll(part)
 	if e.reason == ReasonStorage {
@@ -146,8 +159,10 @@ func (h *Hook) withhold(ctx context.Context, e *era, b *batch, part []redis.Cmde
 	return rest
 }
 
-// bothFailed gives every command that local did not answer an error with both causes.
-func (h *Hook) bothFailed(e *era, b *batch, part []redis.Cmder, local error) {
+// bothFailed gives every command that local did not answer an error with both causes. It returns how many
+// of the part were sent to local for nothing; localVerdict has counted one of them.
+func (h *Hook) bothFailed(e *era, b *batch, part []redis.Cmder, local error) (failed int) {
+	all := len(part)
 	if b.tx {
 		part = b.cmds
 	}
@@ -155,8 +170,13 @@ func (h *Hook) bothFailed(e *era, b *batch, part []redis.Cmder, local error) {
 	for _, cmd := range part {
 		if cerr := cmd.Err(); local == ErrLocalDown || cerr != nil && Detect(nil, cerr) != Answered { //nolint:errorlint // ours
 			cmd.SetErr(both)
+			failed++
 		}
 	}
+	if failed = min(failed, all); failed > 0 && local != ErrLocalDown { //nolint:errorlint // ours
+		h.backup.unanswered.Add(int64(failed - 1))
+	}
+	return failed
 }
 
 // deleteOnPrimary repeats the deletions of a batch on a primary whose storage is full, or it could

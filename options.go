@@ -20,6 +20,7 @@ type config struct {
 	repeatable func(redis.Cmder) bool
 	only       func(redis.Cmder) bool
 	onSwitch   []func(Event)
+	otel       providers
 
 	breaker breaker.Config
 	health  health.Config
@@ -92,7 +93,7 @@ func newConfig(opts []Option) config {
 	return c
 }
 
-// WithName names the primary in Status and logs. Default "upstash".
+// WithName names the primary in Status, logs, spans and the names of metrics. Default "upstash".
 func WithName(name string) Option { return func(c *config) { c.name = name } }
 
 // WithLogger sets the logger: one line for each change. Default slog.Default(), as it is at New.

@@ -44,6 +44,7 @@ func (h *Hook) probe(ctx context.Context) error {
 	defer h.probing.Add(-1)
 	ctx, cancel := context.WithTimeout(ctx, h.cfg.probeTimeout)
 	defer cancel()
+	h.probes.Add(1)
 	cmd := redis.NewStatusCmd(ctx, "set", h.probeName(), time.Now().Unix(), "ex", int(probeTTL/time.Second))
 	err := within(ctx, func() error { return (*next)(ctx, &once{Cmder: cmd}) })
 	if err == nil {

@@ -37,6 +37,7 @@ type fault struct {
 	now     bool  // at once: what failed says nothing of the server
 	counted bool  // DialHook has told the breaker
 	dials   int   // that failed before the one whose error this is, uncounted
+	cmds    int   // commands of a batch that it is the fault of; 0: of one
 }
 
 // maxFree bounds the attempts that cost no wait. Each takes one dead connection from the pool, so a
@@ -201,6 +202,13 @@ func (h *Hook) misread(c *call, f fault) fault {
 // hear tells the breaker and the switcher what was seen of the primary, and returns the era that
 // holds then.
 func (h *Hook) hear(ctx context.Context, e *era, f fault) *era {
+	switch f.verdict {
+	case Limit, Capacity, Busy, Lost, Denied:
+		if !f.now { // else it was not sent
+			h.primary.unanswered.Add(int64(max(f.cmds, 1)))
+		}
+	case Unknown, Answered, Cancelled:
+	}
 	if h.era.Load() != e {
 		return h.era.Load() // of another time
 	}

@@ -146,6 +146,7 @@ func (h *Hook) passed(ctx context.Context, next redis.ProcessHook, cmd redis.Cmd
 	}
 	limit := newLimitError(err)
 	h.refused.Add(1)
+	h.primary.unanswered.Add(1)
 	h.trip(ctx, e, ReasonQuota, limit)
 	return limit
 }

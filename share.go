@@ -33,11 +33,12 @@ type share struct {
 	looking chan struct{}          // holds one while somebody looks
 	open    atomic.Bool            // the record has been read
 	fleet   atomic.Pointer[journal.Fleet]
-	met     atomic.Pointer[error] // what the last trip of this process was for
-	tooLate atomic.Bool           // the last return could not be ended in time
-	coming  chan struct{}         // holds one while a return is under way
-	beats   atomic.Bool           // the beat goes on
-	keys    atomic.Bool           // the journal keeps names: its calls say which keys they have
+	met     atomic.Pointer[meeting] // what the last trip of this process was for
+	heading atomic.Pointer[origin]  // of the return that is under way in this process
+	tooLate atomic.Bool             // the last return could not be ended in time
+	coming  chan struct{}           // holds one while a return is under way
+	beats   atomic.Bool             // the beat goes on
+	keys    atomic.Bool             // the journal keeps names: its calls say which keys they have
 	fit     atomic.Pointer[fitness]
 	replies reread.Reader
 
@@ -46,6 +47,7 @@ type share struct {
 	peeking  atomic.Bool      // lookSoon is at it
 
 	fenced, noted, turnedAway, returnsFailed atomic.Int64
+	delivered, deliveryCost                  atomic.Int64                // entries, and commands of the primary
 	lastFault                                atomic.Pointer[lastFailure] // of a return or a drain
 	delivering                               atomic.Bool
 	landing                                  atomic.Bool // local is back, and its journal on its way
@@ -172,8 +174,8 @@ func (s *share) failed(err error) {
 }
 
 // learn takes a record over, if it is newer than the one that is known, and returns the era that holds
-// then. cause is the error that led to it, where this process has met it.
-func (s *share) learn(rec *journal.Record, cause error) *era {
+// then. met is what led to it, where this process has met it; nil elsewhere.
+func (s *share) learn(rec *journal.Record, met *meeting) *era {
 	h := s.h
 	h.mu.Lock()
 	e := h.era.Load()
@@ -190,9 +192,11 @@ func (s *share) learn(rec *journal.Record, cause error) *era {
 	}
 	t.pinned = rec.Pin != "" && (rec.Pin == journal.Primary) == (t.to == Primary)
 	if t.to == Local {
-		t.cause = cause
-		if met := s.met.Load(); t.cause == nil && e.serving == Primary && rec.By == s.self.ID && met != nil {
-			t.cause = *met // the news of this process' own trip came before the answer
+		if met == nil && e.serving == Primary && rec.By == s.self.ID && t.reason != ReasonPinned {
+			met = s.met.Load() // the news of this process' own trip came before the answer
+		}
+		if met != nil {
+			t.cause, t.from = met.cause, met.from
 		}
 		if t.cause == nil {
 			t.cause = e.cause
@@ -200,6 +204,9 @@ func (s *share) learn(rec *journal.Record, cause error) *era {
 		if t.cause == nil {
 			t.cause = causeOf(rec)
 		}
+	}
+	if from := s.heading.Load(); from != nil && t.to == Primary {
+		t.from = *from
 	}
 	next, _ := h.changeLocked(e, t)
 	pins := t.reason == ReasonPinned
@@ -222,6 +229,7 @@ func (s *share) learn(rec *journal.Record, cause error) *era {
 			h.leftBehind()
 		}
 	case back:
+		s.met.Store(nil)
 		h.primary.breaker.Reset()
 		if !pins {
 			h.returns.Add(1)
@@ -264,7 +272,7 @@ func (s *share) changeOf(what journal.What, reason Reason, cause error) journal.
 
 // trip switches all processes to local, by comparison with the epoch under which the command that
 // failed was sent. It reports false where there is no journal after all.
-func (s *share) trip(ctx context.Context, e *era, reason Reason, cause error) (*era, bool) {
+func (s *share) trip(ctx context.Context, e *era, reason Reason, met meeting) (*era, bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), localAsk)
 	defer cancel()
 	if e.rec == nil {
@@ -275,10 +283,9 @@ func (s *share) trip(ctx context.Context, e *era, reason Reason, cause error) (*
 			return e, true
 		}
 	}
-	met := cause // of its own: others read it while this call goes on
 	s.met.Store(&met)
 	s.flush(ctx)
-	v, done, err := s.store.Change(ctx, e.rec, s.changeOf(journal.Trip, reason, cause))
+	v, done, err := s.store.Change(ctx, e.rec, s.changeOf(journal.Trip, reason, met.cause))
 	switch {
 	case errors.Is(err, journal.ErrGone):
 		if err = s.read(ctx); err != nil {
@@ -287,10 +294,10 @@ func (s *share) trip(ctx context.Context, e *era, reason Reason, cause error) (*
 		return s.h.era.Load(), true
 	case err != nil:
 		return s.noTrip(err)
-	case !done:
-		cause = nil
+	case !done: // another process was quicker
+		return s.learn(v.Record, nil), true
 	}
-	return s.learn(v.Record, cause), true
+	return s.learn(v.Record, &met), true
 }
 
 // noTrip is what becomes of a trip that local did not answer to: nothing, unless local cannot hold a

@@ -15,8 +15,11 @@ type side struct {
 	conns   wire.Set
 	ok      counter // commands answered
 	failed  atomic.Int64
-	last    atomic.Pointer[lastFailure]
-	end     atomic.Pointer[endpoint]
+	// Attempts at a command that got no answer, and connections that could not be made.
+	unanswered, undialed atomic.Int64
+
+	last atomic.Pointer[lastFailure]
+	end  atomic.Pointer[endpoint]
 
 	dialed   atomic.Pointer[dialTarget]
 	nodes    targets

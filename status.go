@@ -35,8 +35,11 @@ type Status struct {
 	Subscribers int
 	Interrupted int64
 
-	// Trips and Returns count the switches to local and back.
-	Trips, Returns int64
+	// Trips and Returns count the switches to local and back that were not an operator's; Switches counts
+	// all, those of Pin included.
+	Trips, Returns, Switches int64
+	// Probes counts looks of this process at the primary, each one command.
+	Probes int64
 	// Refused counts limit refusals of the primary, Lost its lost replies, and Withheld the commands
 	// that were kept off local.
 	Refused, Lost, Withheld int64
@@ -57,13 +60,17 @@ type Status struct {
 // BackendStatus is one server's part of a Status.
 type BackendStatus struct {
 	Name string
-	// Breaker is "closed", "open" or "half-open"; Failures are those in a row that it has counted.
+	// Breaker is "closed", "open" or "half-open"; Failures are those in a row that it has counted, until it
+	// is closed again.
 	Breaker  string
 	Failures int
 	// Answered counts commands, Failed attempts that failed, Connections those open, and Dials those
 	// ever made, as far as they were made after the hook was added.
 	Answered, Failed   int64
 	Connections, Dials int64
+	// FailedCommands counts attempts at a command that got no answer: refused, lost, or never sent.
+	// FailedDials counts connections that could not be made.
+	FailedCommands, FailedDials int64
 	// LastFailure is the newest error and LastFailureAt its time.
 	LastFailure   string
 	LastFailureAt time.Time
@@ -86,7 +93,7 @@ func (h *Hook) Status() Status {
 	s.Primary, s.Local = h.primary.status(), h.backup.status()
 	s.Subscribers, s.Interrupted = len(h.ears.all()), h.cut.Load()
 	s.LocalSessions = h.sessions.Load()
-	s.Trips, s.Returns = h.trips.Load(), h.returns.Load()
+	s.Trips, s.Returns, s.Switches, s.Probes = h.trips.Load(), h.returns.Load(), h.switches.Load(), h.probes.Load()
 	s.Refused, s.Lost, s.Withheld = h.refused.Load(), h.lost.Load(), h.withheld.Load()
 	h.shared(&s, e)
 	h.mirroring(&s)
@@ -98,6 +105,7 @@ func (s *side) status() BackendStatus {
 		Name: s.name, Breaker: s.breaker.State().String(), Failures: s.breaker.Failures(),
 		Answered: s.ok.load(), Failed: s.failed.Load(),
 		Connections: int64(s.conns.Len()), Dials: s.conns.Dialed(),
+		FailedCommands: s.unanswered.Load(), FailedDials: s.undialed.Load(),
 	}
 	if l := s.last.Load(); l != nil {
 		b.LastFailure, b.LastFailureAt = l.text, l.at

@@ -1,6 +1,7 @@
 package fallback
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -54,6 +55,10 @@ type Event struct {
 	Cause    error         // the primary's error that led to a trip; nil otherwise
 	At       time.Time     // when it happened
 	Lasted   time.Duration // how long From had served
+
+	from origin
+	lost time.Duration // in switching, by this process; -1 if it only heard of the switch
+	pin  string        // where an operator holds the service; "" nowhere
 }
 
 // era is a time in which one server serves. It is never changed; a switch puts another in its place.
@@ -70,6 +75,7 @@ type era struct {
 	fence   string          // what stands on local while the primary serves; "" while it does not
 	rec     *journal.Record // what all processes of local agree on; nil where there is no journal
 	closing bool            // the journal is shut: what writes waits
+	shutAt  time.Time       // since when, as this process has heard
 	adrift  bool            // local, which has the record, is gone
 	shut    atomic.Bool     // the set-up of a connection has been refused
 	cursors *cursors        // given by the server since it began to serve
@@ -100,6 +106,7 @@ func (h *Hook) trip(ctx context.Context, e *era, reason Reason, cause error) *er
 	if cur != e || e.serving != Primary || e.pinned || h.sameServer.Load() || h.down.Load() {
 		return cur
 	}
+	from := originIn(ctx)
 	// One at a time asks local; the others wait for what becomes of it.
 	select {
 	case h.tripping <- struct{}{}:
@@ -116,12 +123,12 @@ func (h *Hook) trip(ctx context.Context, e *era, reason Reason, cause error) *er
 		s.lookAgain()
 	}
 	if s := h.journal(); s != nil {
-		if cur, done := s.trip(ctx, e, reason, cause); done {
+		if cur, done := s.trip(ctx, e, reason, meeting{cause, from}); done {
 			return cur
 		}
 	}
 	h.mu.Lock()
-	next, ok := h.changeLocked(e, turn{to: Local, reason: reason, cause: cause})
+	next, ok := h.changeLocked(e, turn{to: Local, reason: reason, cause: cause, from: from})
 	if ok {
 		h.scheduleProbeLocked(h.plan.Leave(next.since, leftFor(reason)))
 		h.trips.Add(1)
@@ -161,6 +168,13 @@ type turn struct {
 	pinned bool
 	rec    *journal.Record
 	adrift bool
+	from   origin
+}
+
+// meeting is what led this process to a switch, and where it met it.
+type meeting struct {
+	cause error
+	from  origin
 }
 
 // changeLocked is the only writer of era.
@@ -177,6 +191,11 @@ func (h *Hook) changeLocked(from *era, t turn) (*era, bool) {
 	}
 	if t.to == Primary && t.rec != nil && t.rec.Serving == journal.Primary && !t.adrift {
 		next.fence = t.rec.Fence()
+	}
+	if next.closing {
+		if next.shutAt = from.shutAt; !from.closing {
+			next.shutAt = now
+		}
 	}
 	told := from.serving != t.to || from.pinned != t.pinned && !next.leaving()
 	switch {
@@ -199,12 +218,14 @@ func (h *Hook) changeLocked(from *era, t turn) (*era, bool) {
 		h.share.mirror.Switch()
 	}
 	if from.serving != t.to {
+		h.switches.Add(1)
 		h.ears.told.put(t.to)
 	}
 	if told {
 		ev := Event{
 			Epoch: next.epoch, From: from.serving, To: t.to, Reason: t.reason, Cause: t.cause,
 			At: now, Lasted: now.Sub(from.since),
+			from: t.from, lost: t.lost(from, now), pin: t.pin(),
 		}
 		h.log.put(ev)
 		if len(h.cfg.onSwitch) > 0 {
@@ -214,11 +235,37 @@ func (h *Hook) changeLocked(from *era, t turn) (*era, bool) {
 	return next, true
 }
 
+// lost is how long calls waited for the switch: from the refusal, or the failure, that this process met
+// until local serves; and while the journal was shut, before the primary does.
+func (t *turn) lost(before *era, now time.Time) time.Duration {
+	switch {
+	case t.to == Local && t.from.began.IsZero():
+		return -1
+	case t.to == Local:
+		return now.Sub(t.from.began)
+	case before.closing:
+		return now.Sub(before.shutAt)
+	}
+	return 0
+}
+
+// pin is where an operator wants the service held.
+func (t *turn) pin() string {
+	switch {
+	case t.rec != nil:
+		return string(t.rec.Pin)
+	case t.pinned:
+		return t.to.String()
+	}
+	return ""
+}
+
 // Serving returns the server that answers at this moment.
 func (h *Hook) Serving() Backend { return h.era.Load().serving }
 
-// log writes the one line of a switch.
+// logSwitch writes the one line of a switch, and its span.
 func (h *Hook) logSwitch(ev Event) {
+	ctx := h.switchSpan(ev)
 	attrs := []slog.Attr{
 		slog.String("from", ev.From.String()),
 		slog.String("to", ev.To.String()),
@@ -226,6 +273,9 @@ func (h *Hook) logSwitch(ev Event) {
 		slog.String("reason", string(ev.Reason)),
 		slog.Duration("after", ev.Lasted.Round(time.Millisecond)),
 		slog.Uint64("epoch", ev.Epoch),
+	}
+	if ev.From != ev.To && ev.lost >= 0 {
+		attrs = append(attrs, slog.Duration("took", ev.lost.Round(time.Microsecond)))
 	}
 	if limit, ok := errors.AsType[*LimitError](ev.Cause); ok {
 		attrs = append(attrs, slog.String("limit_kind", string(limit.Kind)),
@@ -241,5 +291,8 @@ func (h *Hook) logSwitch(ev Event) {
 	if ev.From == ev.To {
 		text = "redis fallback: pin changed"
 	}
-	h.cfg.logger.LogAttrs(context.Background(), level, text, attrs...)
+	if ev.Reason == ReasonPinned {
+		attrs = append(attrs, slog.String("pin", cmp.Or(ev.pin, "none")))
+	}
+	h.cfg.logger.LogAttrs(ctx, level, text, attrs...)
 }

@@ -90,7 +90,7 @@ type Breaker struct {
 
 	mu        sync.Mutex // protects all below
 	state     State
-	failures  int // in a row, while closed
+	failures  int // in a row
 	admitted  int // under way, while half-open
 	successes int // in a row, while half-open
 	openedAt  time.Time
@@ -170,7 +170,8 @@ func (b *Breaker) State() State {
 	return b.lookLocked()
 }
 
-// Failures returns how many failures in a row a closed breaker has counted.
+// Failures returns how many failures in a row have been counted: until the breaker is closed again, those that
+// opened it and those of its trials since.
 func (b *Breaker) Failures() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -182,6 +183,7 @@ func (b *Breaker) Trip() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.lookLocked() != Open {
+		b.failures++
 		b.setLocked(Open)
 	}
 }
@@ -210,6 +212,7 @@ func (b *Breaker) recordLocked(o Outcome) {
 			b.setLocked(Closed)
 		}
 	case b.state == HalfOpen:
+		b.failures++
 		b.setLocked(Open)
 	}
 }
@@ -226,9 +229,13 @@ func (b *Breaker) lookLocked() State {
 func (b *Breaker) setLocked(s State) {
 	b.state = s
 	b.generation.Add(1)
-	b.failures, b.admitted, b.successes = 0, 0, 0
+	b.admitted, b.successes = 0, 0
 	b.clean.Store(s == Closed)
-	if s == Open {
+	switch s {
+	case Closed:
+		b.failures = 0
+	case Open:
 		b.openedAt = time.Now()
+	case HalfOpen:
 	}
 }
