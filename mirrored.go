@@ -29,6 +29,15 @@ func bare(cmd redis.Cmder) (redis.Cmder, *once) {
 	return cmd, nil
 }
 
+// unmark takes the marks out of a batch that has been sent: the mirror looks at replies by the types of
+// commands. Who put them there takes them out as well, a moment later.
+func unmark(cmds []redis.Cmder) []redis.Cmder {
+	for i, cmd := range cmds {
+		cmds[i], _ = bare(cmd)
+	}
+	return cmds
+}
+
 // mirrored returns next with the mirror around it.
 func (h *Hook) mirrored(in *instance, next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, sent redis.Cmder) error {
