@@ -66,7 +66,7 @@ func (f *fighter) next(ctx context.Context) {
 	}
 }
 
-// key returns a key of a kind: string, number, hash, list, set, sorted set or stream. The ten are written
+// key returns a key of a kind: string, string that expires, number, hash, list, set, sorted set or stream. The ten are written
 // so often that everything may hide behind what comes next, or behind the end of a process that died; what
 // is wrong with one of the others stays.
 func (f *fighter) key(kind string) string {
@@ -77,12 +77,15 @@ func (f *fighter) key(kind string) string {
 }
 
 // write makes one write. Each kind is made, changed and deleted, by what makes a key whole and what
-// changes a part of it.
+// changes a part of it. Strings that expire within the run are of a kind of their own, whose expiry nothing
+// moves: where local moves one that has passed on the primary by the time it is delivered, the primary has
+// no such key any more, and that is not the mirror's to mend.
 func (f *fighter) write() []any {
 	v := f.rnd.IntN(100)
 	writes := [...]func() []any{
 		func() []any { return []any{"set", f.key("s"), v} },
-		func() []any { return []any{"set", f.key("s"), v, "px", 300 + 20*v} },
+		func() []any { return []any{"set", f.key("e"), v, "px", 300 + 20*v} },
+		func() []any { return []any{"append", f.key("e"), v} },
 		func() []any { return []any{"set", f.key("s"), v, "ex", 1000} },
 		func() []any { return []any{"append", f.key("s"), v} },
 		func() []any { return []any{"mset", f.key("s"), v, f.key("s"), v + 1} },
@@ -121,4 +124,4 @@ func (f *fighter) write() []any {
 	return writes[f.rnd.IntN(len(writes))]()
 }
 
-var kinds = [...]string{"s", "n", "h", "l", "t", "z", "x"}
+var kinds = [...]string{"s", "e", "n", "h", "l", "t", "z", "x"}

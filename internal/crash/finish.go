@@ -47,7 +47,7 @@ func (t *trial) finish(ctx context.Context) (*outcome, error) {
 		return nil, err
 	}
 	for _, s := range t.seats {
-		st, err := s.process().status()
+		st, err := s.process().status(answerTime)
 		if err != nil {
 			return nil, err
 		}

@@ -80,7 +80,7 @@ func (t *trial) unclean(ctx context.Context, record *redis.Client) (string, erro
 		return fmt.Sprintf("%d keys that local made in part", partial), nil
 	}
 	for _, s := range t.seats {
-		st, err := s.process().status()
+		st, err := s.process().status(answerTime)
 		if err != nil {
 			return "", err
 		}
@@ -98,7 +98,7 @@ func (t *trial) compare(ctx context.Context, primary *redis.Client, out *outcome
 	}
 	local := redis.NewClient(t.local.Options())
 	defer local.Close()
-	w, err := check.Mirrored(ctx, primary, local, slack(t.faults))
+	w, err := check.Mirrored(ctx, primary, local, slack(t.faults, t.stood))
 	if err == nil {
 		out.warm = *w
 	}
