@@ -66,9 +66,9 @@ func (f *fighter) next(ctx context.Context) {
 	}
 }
 
-// key returns a key of a kind: string, string that expires, number, hash, list, set, sorted set or stream. The ten are written
-// so often that everything may hide behind what comes next, or behind the end of a process that died; what
-// is wrong with one of the others stays.
+// key returns a key of a kind: string, string that expires, number, hash, list, set, sorted set or stream.
+// The ten are written so often that everything may hide behind what comes next, or behind the end of a
+// process that died; what is wrong with one of the others stays.
 func (f *fighter) key(kind string) string {
 	if f.rnd.IntN(4) == 0 {
 		return fmt.Sprintf("%s:%d", kind, 10+f.rnd.IntN(1000))

@@ -17,7 +17,7 @@ func TestAFightIsMirrored(t *testing.T) {
 	}
 	needRedis(t)
 	s := fight(6 * time.Second)
-	s.only = []fault{killWorker, stopWorker, cut, lose, slow}
+	s.only = []fault{killWorker, stopWorker, cut, lose, quotaAll, quotaSoon, quotaWrites}
 	sum, text := runs(t, s, uint64(time.Now().UnixNano())%1_000_000, 1)
 	if sum.bad > 0 || sum.warm.Keys == 0 {
 		t.Error(text)
