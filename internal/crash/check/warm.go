@@ -59,7 +59,7 @@ func Mirrored(ctx context.Context, primary, local *redis.Client, slack time.Dura
 	w := &Warm{Keys: len(there)}
 	slack += margin * time.Millisecond
 	for until := time.Now().Add(slack); ; {
-		w.Wrong, w.Held = nil, 0
+		w.Wrong = nil
 		for some := range slices.Chunk(held, 500) {
 			if err := w.compare(ctx, primary, local, some, slack); err != nil {
 				return nil, err
@@ -73,9 +73,15 @@ func Mirrored(ctx context.Context, primary, local *redis.Client, slack time.Dura
 			return nil, ctx.Err()
 		case <-time.After(again):
 		}
+		// Of the others one might be expiring then.
+		held = held[:0]
+		for _, x := range w.Wrong {
+			held = append(held, x.Key)
+		}
 	}
 }
 
+// compare adds keys of local to those that are as on the primary, and to those that are not.
 func (w *Warm) compare(ctx context.Context, primary, local *redis.Client, keys []string, slack time.Duration) error {
 	ours, err := contents(ctx, local, keys)
 	if err != nil {
