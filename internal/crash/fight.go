@@ -38,24 +38,28 @@ func (f *fighter) run(stop <-chan struct{}, pause time.Duration) {
 
 // next does something. Whether it has failed does not matter: who knows what it has done then?
 func (f *fighter) next(ctx context.Context) {
-	many := func(pipe redis.Pipeliner) error {
+	many := func(pipe redis.Pipeliner) {
 		for range 2 + f.rnd.IntN(4) {
 			pipe.Do(ctx, f.write()...)
 		}
-		return nil
 	}
 	switch f.rnd.IntN(12) {
 	case 0:
-		_, _ = f.rdb.Pipelined(ctx, many)
+		pipe := f.rdb.Pipeline()
+		many(pipe)
+		_, _ = pipe.Exec(ctx)
 	case 1:
-		_, _ = f.rdb.TxPipelined(ctx, many)
+		pipe := f.rdb.TxPipeline()
+		many(pipe)
+		_, _ = pipe.Exec(ctx)
 	case 2:
 		key := f.key("s")
 		_ = f.rdb.Watch(ctx, func(tx *redis.Tx) error {
 			old := tx.Get(ctx, key).Val()
 			_, err := tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 				pipe.Set(ctx, key, old[:min(len(old), 8)]+"w", 0)
-				return many(pipe)
+				many(pipe)
+				return nil
 			})
 			return err
 		}, key)
