@@ -85,6 +85,11 @@ func (s settings) run(ctx context.Context, seed uint64, dir string) (*outcome, e
 	if err := t.setUp(); err != nil {
 		return nil, err
 	}
+	if !t.alone {
+		if err := t.mark(); err != nil {
+			return nil, err
+		}
+	}
 	t.began = time.Now()
 	switch {
 	case s.calm:
@@ -135,10 +140,7 @@ func (t *trial) setUp() error {
 			return err
 		}
 	}
-	if t.alone {
-		return nil
-	}
-	return t.mark()
+	return nil
 }
 
 // fill puts a new process on a seat.
