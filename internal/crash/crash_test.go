@@ -259,7 +259,7 @@ func TestUsage(t *testing.T) {
 		t.Errorf("exit %d, want 2", code)
 	}
 	var w worker
-	want := worker{id: 3, primary: "a", local: "b", log: "c", seed: 4, callers: 5, pause: time.Second, bug: "swap"}
+	want := worker{id: 3, primary: "a", local: "b", log: "c", seed: 4, callers: 5, pause: time.Second, bug: "swap", fight: true}
 	if err := w.flags("").Parse(want.args()[1:]); err != nil || w != want {
 		t.Errorf("%+v, %v", w, err)
 	}

@@ -43,8 +43,26 @@ func (t *trial) finish(ctx context.Context) (*outcome, error) {
 	if out.rest, err = left(ctx, primary, record); err != nil {
 		return nil, err
 	}
+	if err := t.cleaned(ctx, record); err != nil {
+		return nil, err
+	}
+	for _, s := range t.seats {
+		st, err := s.process().status(answerTime)
+		if err != nil {
+			return nil, err
+		}
+		add(&out.mirror, st.Mirror)
+	}
 	if err := t.endAll(); err != nil {
 		return nil, err
+	}
+	if err := t.compare(ctx, primary, out); err != nil {
+		return nil, err
+	}
+	out.notes = t.notes
+	if t.fight {
+		out.Report = &check.Report{}
+		return out, nil
 	}
 	final, err := check.ReadFinal(ctx, primary)
 	if err != nil {
@@ -63,7 +81,6 @@ func (t *trial) finish(ctx context.Context) (*outcome, error) {
 		ops = append(ops, more...)
 	}
 	out.Report = check.History(ops, final)
-	out.notes = t.notes
 	return out, nil
 }
 

@@ -1,11 +1,13 @@
 // Command crash shows that no acknowledged write is lost, doubled or out of order, whatever happens:
 // processes of an application write through the hook while their quota comes and goes, processes and
 // servers are killed and stopped, and connections are cut with replies lost. Then everything is well
-// again, and what the primary has is held against all that was acknowledged.
+// again, and what the primary has is held against all that was acknowledged, and what local has against
+// the primary.
 //
 //	go run ./internal/crash                       a run of 20 s
 //	go run ./internal/crash -runs 100             the long way, about 50 minutes
 //	go run ./internal/crash -seed 17 -v           run 17 again, with what happened in it
+//	go run ./internal/crash -mirror -runs 10      a fight over few keys, after which local is held against the primary
 //
 // It needs redis-server. It ends with 1 if anything was found, and keeps the files of that run.
 package main
@@ -56,6 +58,10 @@ func command(ctx context.Context, args []string, out, errs io.Writer) int {
 		s.only, err = parseFaults(v)
 		return err
 	})
+	f.BoolFunc("mirror", "two processes of 32 goroutines each fight over ten keys of each type, and only local is checked", func(string) error {
+		s.fight, s.processes, s.callers, s.pause = true, 2, 32, 10*time.Millisecond
+		return nil
+	})
 	f.StringVar(&s.bug, "bug", "", "a mistake that the processes make on purpose")
 	if err := f.Parse(args); err != nil {
 		return 2
@@ -97,7 +103,7 @@ type result struct {
 }
 
 func (r result) bad() bool {
-	return r.err != nil || len(r.Violations) > 0 || r.undelivered > 0 || r.unsettled != ""
+	return r.err != nil || len(r.Violations) > 0 || r.undelivered > 0 || r.unsettled != "" || len(r.warm.Wrong) > 0
 }
 
 // once does one run in a folder of its own, which goes if nothing was found.

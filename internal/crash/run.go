@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/redis-fallback/fallback"
 	"github.com/redis-fallback/fallback/internal/crash/check"
 	"github.com/redis-fallback/fallback/internal/crash/history"
 	"github.com/redis-fallback/fallback/internal/crash/quota"
@@ -29,6 +30,7 @@ type settings struct {
 	only      []fault // of which there are, if any is named
 	plan      []event // in place of a schedule
 	bug       string
+	fight     bool // all callers write to the same few keys, and only local is checked
 }
 
 // nowhere is an address at which nobody listens.
@@ -71,6 +73,8 @@ type outcome struct {
 	trips    int64
 	refusals int64
 	notes    []string
+	warm     check.Warm // what local holds
+	mirror   fallback.MirrorStatus
 }
 
 // run does one run in dir, and checks it. Its error is one of the harness, or of processes that do not
@@ -80,6 +84,11 @@ func (s settings) run(ctx context.Context, seed uint64, dir string) (*outcome, e
 	defer t.tearDown()
 	if err := t.setUp(); err != nil {
 		return nil, err
+	}
+	if !t.alone {
+		if err := t.mark(); err != nil {
+			return nil, err
+		}
 	}
 	t.began = time.Now()
 	switch {
@@ -113,15 +122,11 @@ func (t *trial) setUp() error {
 		if *s, err = redistest.Launch(dir, "--appendonly", "yes", "--appendfsync", "always"); err != nil {
 			return err
 		}
-		rdb := redis.NewClient((*s).Options())
-		err = rdb.Set(context.Background(), history.ServerKey, name, 0).Err()
-		if err == nil && name == "primary" {
-			err = rdb.Set(context.Background(), history.ClashKey, "a string", 0).Err()
-		}
-		_ = rdb.Close()
-		if err != nil {
-			return err
-		}
+	}
+	rdb := redis.NewClient(t.primary.Options())
+	defer rdb.Close()
+	if err := rdb.MSet(context.Background(), history.ServerKey, "primary", history.ClashKey, "a string").Err(); err != nil {
+		return err
 	}
 	for range t.processes {
 		proxy, err := quota.Listen(t.primary.Addr())
@@ -152,7 +157,7 @@ func (t *trial) fill(s *seat) error {
 	}
 	p, err := spawn(&worker{
 		id: id, primary: s.proxy.Addr(), local: local, log: log, seed: t.seed,
-		callers: t.callers, pause: t.pause, bug: t.bug,
+		callers: t.callers, pause: t.pause, bug: t.bug, fight: t.fight,
 	})
 	if err != nil {
 		return err

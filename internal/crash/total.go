@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/redis-fallback/fallback"
 	"github.com/redis-fallback/fallback/internal/crash/check"
 )
 
@@ -17,6 +18,8 @@ type total struct {
 	letters   map[string]int
 	sum       check.Report
 	behind    int
+	warm      check.Warm
+	mirror    fallback.MirrorStatus
 }
 
 // laws are in the order in which they are printed.
@@ -48,6 +51,9 @@ func (t *total) add(r result, verbose bool) {
 		for _, v := range r.Violations[:min(len(r.Violations), shown)] {
 			fmt.Fprintln(t.out, "  "+v.String())
 		}
+		for _, w := range r.warm.Wrong[:min(len(r.warm.Wrong), shown)] {
+			fmt.Fprintln(t.out, "  "+w.String())
+		}
 	} else {
 		fmt.Fprintf(t.out, "run %d: seed %d\n", t.runs, r.seed)
 	}
@@ -65,7 +71,8 @@ func (t *total) line(r result) {
 	for _, l := range laws {
 		fmt.Fprintf(t.out, ", %s %d", l, r.Count(l))
 	}
-	fmt.Fprintf(t.out, ", undelivered %d; dead %d, in doubt %d, unsure %d\n", r.undelivered, r.Dead, r.InDoubt, r.Unsure)
+	fmt.Fprintf(t.out, ", undelivered %d; dead %d, in doubt %d, unsure %d", r.undelivered, r.Dead, r.InDoubt, r.Unsure)
+	fmt.Fprintf(t.out, "; of %d keys local has %d, wrong %d\n", r.warm.Keys, r.warm.Held, len(r.warm.Wrong))
 }
 
 func (t *total) addUp(r result) {
@@ -76,6 +83,8 @@ func (t *total) addUp(r result) {
 		t.letters[why] += n
 	}
 	t.behind += r.undelivered
+	t.warm.Keys, t.warm.Held, t.warm.Wrong = t.warm.Keys+r.warm.Keys, t.warm.Held+r.warm.Held, append(t.warm.Wrong, r.warm.Wrong...)
+	add(&t.mirror, r.mirror)
 	s := &t.sum
 	s.Acked, s.Unsure, s.Dead, s.InDoubt = s.Acked+r.Acked, s.Unsure+r.Unsure, s.Dead+r.Dead, s.InDoubt+r.InDoubt
 	s.Late, s.Stale, s.Excused, s.Window = s.Late+r.Late, s.Stale+r.Stale, s.Excused+r.Excused, s.Window+r.Window
@@ -95,6 +104,16 @@ func (t *total) print() {
 		row("", fmt.Sprintf("%d of %s", t.letters[why], why))
 	}
 	row(t.sum.InDoubt, "in dead letters, in doubt")
+	fmt.Fprintln(t.out, "\nLocal:")
+	row(t.warm.Keys, "keys of the primary")
+	row(t.warm.Held, "of them on local, as they are there")
+	row(t.warm.Absent(), "of them absent")
+	row(len(t.warm.Wrong), "keys on local that are not as on the primary")
+	row(t.mirror.Mirrored, "operations mirrored by the processes that ended well")
+	row(t.mirror.Unsure, "keys deleted because nothing sure was known of them")
+	row(t.mirror.Hydrated, "keys read from the primary")
+	row(t.mirror.Cleaned, "dead processes cleaned up after")
+	row(t.mirror.Emptied, "times that all was unsure")
 	fmt.Fprintln(t.out, "\nWhat may be:")
 	row(t.sum.Unsure, "failed, and may have run or not: their callers know")
 	row(t.sum.Late, "of them took effect after a later write of their caller, on the same server")

@@ -37,6 +37,7 @@ type worker struct {
 	callers int
 	pause   time.Duration
 	bug     string
+	fight   bool // all callers write to the same few keys
 }
 
 func (w *worker) flags(name string) *flag.FlagSet {
@@ -49,6 +50,7 @@ func (w *worker) flags(name string) *flag.FlagSet {
 	f.IntVar(&w.callers, "callers", 4, "goroutines that call")
 	f.DurationVar(&w.pause, "pause", 20*time.Millisecond, "between two calls of one, on average")
 	f.StringVar(&w.bug, "bug", "", "a mistake to make on purpose")
+	f.BoolVar(&w.fight, "fight", false, "its callers write to the same few keys, and write down nothing")
 	return f
 }
 
@@ -56,6 +58,7 @@ func (w *worker) args() []string {
 	return []string{
 		workerCommand, "-id", fmt.Sprint(w.id), "-primary", w.primary, "-local", w.local, "-log", w.log, "-seed", fmt.Sprint(w.seed),
 		"-callers", fmt.Sprint(w.callers), "-pause", w.pause.String(), "-bug", w.bug,
+		fmt.Sprintf("-fight=%t", w.fight),
 	}
 }
 
@@ -87,10 +90,13 @@ func work(args []string, in io.Reader, out io.Writer) error {
 	failed := make(chan error, w.callers)
 	stop := make(chan struct{})
 	for i := range w.callers {
-		c := &caller{
-			name: fmt.Sprintf("w%dg%d", w.id, i), rdb: rdb, h: h, log: log,
-			rnd: rand.New(rand.NewPCG(w.seed, uint64(w.id*1000+i))), //nolint:gosec // repeatable
+		rnd := rand.New(rand.NewPCG(w.seed, uint64(w.id*1000+i))) //nolint:gosec // repeatable
+		if w.fight {
+			f := &fighter{rdb, rnd}
+			calls.Go(func() { f.run(stop, w.pause) })
+			continue
 		}
+		c := &caller{name: fmt.Sprintf("w%dg%d", w.id, i), rdb: rdb, h: h, log: log, rnd: rnd}
 		calls.Go(func() {
 			if err := c.run(stop, w.pause); err != nil {
 				failed <- err

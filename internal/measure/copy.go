@@ -15,13 +15,13 @@ import (
 const copied = 100_000 // keys
 
 // mirrorOf returns a mirror to the ground's local, where the primary serves.
-func (g *ground) mirrorOf(cold func(db, key string)) (*mirror.Mirror, *mirror.Copier, error) {
+func (g *ground) mirrorOf() (*mirror.Mirror, *mirror.Copier, error) {
 	v, err := g.drain.Store.Open(context.Background(), "")
 	if err != nil {
 		return nil, nil, err
 	}
 	m := mirror.New(mirror.Config{
-		RDB: g.local, Name: "measure", Database: journal.DefaultDatabase, Process: "measure", Fence: v.Record.Fence, Cold: cold,
+		RDB: g.local, Name: "measure", Database: journal.DefaultDatabase, Process: "measure", Fence: v.Record.Fence,
 	})
 	m.Start()
 	return m, &mirror.Copier{
@@ -70,7 +70,7 @@ func beside(b *bench, name string, fill func(redis.Pipeliner, int)) error {
 	copies := []func() error{
 		func() error { return byHand(g.primary, user) },
 		func() error {
-			m, c, err := g.mirrorOf(nil)
+			m, c, err := g.mirrorOf()
 			if err != nil {
 				return err
 			}

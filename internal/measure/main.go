@@ -9,6 +9,7 @@
 //	go run ./internal/measure journal    writes while local serves, beside a bare client on local
 //	go run ./internal/measure return     the pause at a return, with 4 processes of 64 workers
 //	go run ./internal/measure drain      the delivery of a journal beside raw pipelines, and what it costs
+//	go run ./internal/measure mirror     what the mirror costs while the primary serves
 //	go run ./internal/measure sync       the copy of the primary beside one by hand
 //	go run ./internal/measure warm       how much of what is in use local has when the quota ends
 package main
@@ -40,7 +41,8 @@ func main() {
 	}
 	pairs := flag.Int("pairs", 20, "interleaved pairs for each ratio")
 	span := flag.Duration("span", time.Second, "time of one half of a pair")
-	only := flag.String("row", "", "only rows of overhead whose name contains this")
+	only := flag.String("row", "", "only rows of overhead and mirror whose name contains this")
+	rate := flag.Float64("rate", 0, "calls/s of the rows of mirror; default half of what was the most")
 	flag.Parse()
 	slog.SetLogLoggerLevel(slog.LevelError)
 	redis.SetLogger(silent{})
@@ -55,11 +57,12 @@ func main() {
 		{"drain", drained},
 		{"journal", journaled},
 		{"return", returned},
+		{"mirror", mirrored},
 		{"sync", synced},
 		{"warm", warm},
 	}
 	want := flag.Args()
-	b := &bench{pairs: *pairs, span: *span, only: *only}
+	b := &bench{pairs: *pairs, span: *span, only: *only, rate: *rate}
 	fmt.Printf("%s/%s, %d processors, %s, go-redis v%s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), redis.Version())
 	for _, p := range parts {
 		if len(want) > 0 && !slices.Contains(want, p.name) {
@@ -77,6 +80,7 @@ type bench struct {
 	pairs int
 	span  time.Duration
 	only  string
+	rate  float64
 }
 
 // program is a client with the hook between two real servers, and a bare client beside it.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -9,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/redis-fallback/fallback/internal/mirror"
+	"github.com/redis-fallback/fallback"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -18,13 +17,12 @@ import (
 const (
 	warmKeys    = 100_000
 	warmCalls   = 400_000
-	warmSample  = 8 // one of so many reads is told to the hydration
 	warmWorkers = 16
 )
 
 // warm measures how much of what the application uses local has when the quota ends.
 func warm(*bench) error {
-	fmt.Printf("%d keys: 50 %% sessions, 25 %% counters, 24 %% pages, 1 %% queues, and a leaderboard; %d calls, 90 %% of them reads, by Zipf's law\n\n", warmKeys, warmCalls)
+	fmt.Printf("%d keys: 50 %% sessions, 25 %% counters, 24 %% pages, 1 %% queues, and a leaderboard; %d calls through the hook, 90 %% of them reads, by Zipf's law\n\n", warmKeys, warmCalls)
 	head("hydration", "synced before", "calls that find their key whole", "keys that are in use", "of them whole on local", "commands for it", "of the application's", "different")
 	for _, c := range []struct {
 		fraction float64
@@ -37,49 +35,35 @@ func warm(*bench) error {
 	return nil
 }
 
-// warmApp is the application, with the mirror beside its client.
+// warmApp is the application.
 type warmApp struct {
-	g       *ground
-	m       *mirror.Mirror
-	touch   func(db, key string)
+	*program
 	sent    atomic.Int64
 	mu      sync.Mutex // protects touched
 	touched map[string]bool
 }
 
 func warmed(fraction float64, synced bool) error {
-	g, err := newGround()
+	m := fallback.MirrorConfig{Hydration: fraction}
+	if fraction == 0 {
+		m.Hydration = -1
+	}
+	p, err := start(fallback.WithMirror(m))
 	if err != nil {
 		return err
 	}
-	defer g.stop()
-	a := &warmApp{g: g, touched: map[string]bool{}}
-	if err := pipelines(g.primary, warmKeys, func(pipe redis.Pipeliner, i int) { write(pipe, i, i) }); err != nil {
+	defer p.stop()
+	a := &warmApp{program: p, touched: map[string]bool{}}
+	if err := pipelines(p.bare, warmKeys, func(pipe redis.Pipeliner, i int) { write(pipe, i, i) }); err != nil {
 		return err
-	}
-	var h *mirror.Hydrator
-	m, c, err := g.mirrorOf(func(db, key string) {
-		if h != nil {
-			h.Touch(db, key)
-		}
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = m.Close(noCtx) }()
-	a.m = m
-	if fraction > 0 {
-		h = mirror.NewHydrator(mirror.HydrateConfig{
-			Primary: func(context.Context) (*redis.Client, error) { return redis.NewClient(g.servers[1].Options()), nil },
-			Copier:  c, Serves: func() bool { return !m.Stats().Stopped }, Sent: a.sent.Load, Fraction: fraction,
-		})
-		a.touch = h.Touch
-		h.Start()
-		defer h.Close()
 	}
 	var spent int64
 	if synced {
-		r, err := c.Sync(noCtx, mirror.SyncOptions{})
+		// The first call has the hook know its primary.
+		if err := p.hooked.Ping(noCtx).Err(); err != nil {
+			return err
+		}
+		r, err := p.h.Sync(noCtx, fallback.SyncOptions{})
 		if err != nil {
 			return err
 		}
@@ -88,24 +72,16 @@ func warmed(fraction float64, synced bool) error {
 	if err := a.run(); err != nil {
 		return err
 	}
-	if h != nil {
-		h.Close()
-		spent += h.Stats().Spent
-	}
-	if err := m.Flush(noCtx); err != nil {
+	// What local does not have by now it will not get: from here on it serves.
+	if err := p.h.Pin(fallback.Local); err != nil {
 		return err
 	}
-	return a.judge(c, fraction, synced, spent)
+	spent += p.h.Status().Mirror.HydrationCost
+	return a.judge(fraction, synced, spent)
 }
 
 // judge says what local has.
-func (a *warmApp) judge(c *mirror.Copier, fraction float64, synced bool, spent int64) error {
-	v, err := c.Verify(noCtx, mirror.VerifyOptions{})
-	if err != nil {
-		return err
-	}
-	user := a.g.user()
-	defer user.Close()
+func (a *warmApp) judge(fraction float64, synced bool, spent int64) error {
 	var used, asked []string
 	for k := range a.touched {
 		used = append(used, k)
@@ -115,11 +91,19 @@ func (a *warmApp) judge(c *mirror.Copier, fraction float64, synced bool, spent i
 		k, _ := keyOf(int(z.Uint64())) //nolint:gosec // below warmKeys
 		asked = append(asked, k)
 	}
-	whole, err := there(user, used)
+	whole, err := there(a.onLocal, used)
 	if err != nil {
 		return err
 	}
-	hits, err := there(user, asked)
+	hits, err := there(a.onLocal, asked)
+	if err != nil {
+		return err
+	}
+	// There is not yet whole: each key is compared.
+	if err := a.h.Pin(fallback.Primary); err != nil {
+		return err
+	}
+	v, err := a.h.Verify(noCtx, fallback.VerifyOptions{})
 	if err != nil {
 		return err
 	}
@@ -161,9 +145,6 @@ func (a *warmApp) run() error {
 				var err error
 				if r.IntN(10) > 0 {
 					err = a.read(i)
-					if a.touch != nil && n%warmSample == 0 {
-						a.touch("", k)
-					}
 				} else {
 					err = a.change(i, n)
 				}
@@ -223,15 +204,13 @@ func write(c redis.Cmdable, i, n int) {
 
 func (a *warmApp) change(i, n int) error {
 	k, sort := keyOf(i)
-	tx := a.g.primary.Pipeline()
-	write(tx, i, n)
-	if sort == "queue" && n%2 == 0 {
-		tx.LPop(noCtx, k)
-	}
-	cmds := tx.(*redis.Pipeline).Cmds()
-	call := a.m.BeginAll(cmds, "")
-	_, err := tx.Exec(noCtx)
-	a.m.DoneAll(call, "", cmds)
+	cmds, err := a.hooked.Pipelined(noCtx, func(pipe redis.Pipeliner) error {
+		write(pipe, i, n)
+		if sort == "queue" && n%2 == 0 {
+			pipe.LPop(noCtx, k)
+		}
+		return nil
+	})
 	a.sent.Add(int64(len(cmds)))
 	return err
 }
@@ -241,11 +220,11 @@ func (a *warmApp) read(i int) error {
 	a.sent.Add(1)
 	switch sort {
 	case "session":
-		return a.g.primary.HGetAll(noCtx, k).Err()
+		return a.hooked.HGetAll(noCtx, k).Err()
 	case "queue":
-		return a.g.primary.LLen(noCtx, k).Err()
+		return a.hooked.LLen(noCtx, k).Err()
 	case "leaderboard":
-		return a.g.primary.ZRevRangeWithScores(noCtx, k, 0, 9).Err()
+		return a.hooked.ZRevRangeWithScores(noCtx, k, 0, 9).Err()
 	}
-	return a.g.primary.Get(noCtx, k).Err()
+	return a.hooked.Get(noCtx, k).Err()
 }

@@ -131,18 +131,24 @@ func (o *output) text() string {
 // Kill ends the process as kill -9 does.
 func (s *Server) Kill() {
 	if s.cmd != nil && s.cmd.Process != nil {
-		_ = s.cmd.Process.Signal(syscall.SIGCONT)
+		s.signal(syscall.SIGCONT)
 		_ = s.cmd.Process.Kill()
 		_ = s.cmd.Wait()
 		s.cmd = nil
 	}
 }
 
-// Hang stops the process where it is; Resume lets it go on.
-func (s *Server) Hang() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) }
+// Hang stops the process where it is; Resume lets it go on. One that does not run stays as it is.
+func (s *Server) Hang() { s.signal(syscall.SIGSTOP) }
 
 // Resume lets a stopped process go on.
-func (s *Server) Resume() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
+func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig syscall.Signal) {
+	if s.cmd != nil && s.cmd.Process != nil {
+		_ = s.cmd.Process.Signal(sig)
+	}
+}
 
 // Addr returns the address, as host:port.
 func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.Port) }
