@@ -101,6 +101,7 @@ type Hook struct {
 	announce queue[Event]
 
 	mu         sync.Mutex // protects all below, and every change of era
+	past       []Event    // the last switches
 	plan       *health.Plan
 	probeTimer *time.Timer
 	probeAt    time.Time

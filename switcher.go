@@ -206,6 +206,7 @@ func (h *Hook) changeLocked(from *era, t turn) (*era, bool) {
 			Epoch: next.epoch, From: from.serving, To: t.to, Reason: t.reason, Cause: t.cause,
 			At: now, Lasted: now.Sub(from.since),
 		}
+		h.rememberLocked(ev)
 		h.log.put(ev)
 		if len(h.cfg.onSwitch) > 0 {
 			h.announce.put(ev)
