@@ -41,7 +41,7 @@ func TestHistory(t *testing.T) {
 // A reply that is not known may hold keys and values.
 func TestCauseTextShowsNoReply(t *testing.T) {
 	t.Parallel()
-	ev := fallback.Event{Cause: replyText("MISCONF " + secret)}
+	ev := fallback.Event{Cause: unknownReplyError("MISCONF " + secret)}
 	if got := ev.CauseText(); got != "MISCONF" {
 		t.Errorf("%q", got)
 	}
@@ -50,7 +50,7 @@ func TestCauseTextShowsNoReply(t *testing.T) {
 	}
 }
 
-type replyText string
+type unknownReplyError string
 
-func (r replyText) Error() string { return string(r) }
-func (replyText) RedisError()     {}
+func (r unknownReplyError) Error() string { return string(r) }
+func (unknownReplyError) RedisError()     {}

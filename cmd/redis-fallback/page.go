@@ -19,8 +19,11 @@ func servePage(ctx context.Context, addr string, h *fallback.Hook) (string, func
 		return "", nil, fmt.Errorf("--console: %w", err)
 	}
 	srv := &http.Server{Handler: console.Handler(h), ReadHeaderTimeout: 5 * time.Second}
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(ln) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = srv.Serve(ln) // until Shutdown
+	}()
 	host, port, err := net.SplitHostPort(ln.Addr().String())
 	if err != nil {
 		return "", nil, errors.Join(err, srv.Close())

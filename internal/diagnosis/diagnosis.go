@@ -46,7 +46,7 @@ func Of(s fallback.Status, now time.Time) []Finding {
 			"set REDIS_FALLBACK_URL to the second Redis, and start the application again", "redis-fallback doctor",
 		}}
 	}
-	var all []Finding
+	all := []Finding{}
 	for _, look := range []func() *Finding{
 		p.sameServer, p.nobody, p.localGone, p.serving, p.pinned, p.full, p.fault, p.journalless, p.dead, p.mirror,
 	} {

@@ -62,7 +62,7 @@ func (p subject) serving() *Finding {
 	if p.Serving != fallback.Local || p.Reason == fallback.ReasonPinned {
 		return nil
 	}
-	f := &Finding{Level: Warning, Code: string(p.Reason), What: because(p.Status) + after(p.Cause)}
+	f := &Finding{Level: Warning, Code: string(p.Reason), What: because(p.Status)}
 	if p.Journal.State == "returning" || p.Journal.State == "closing" {
 		f.Code, f.Do = "returning", "nothing: what local holds is being delivered, and then the primary serves"
 		return f
