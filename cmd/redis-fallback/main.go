@@ -1,8 +1,10 @@
 // Command redis-fallback shows and tries out the fallback, and looks after what local keeps.
 //
 //	redis-fallback demo     the whole story in under a minute, nothing to install
+//	redis-fallback doctor   looks whether both servers and all settings are fit for it
 //	redis-fallback drill    proves that this application's own settings fail over and return
 //	redis-fallback status   who serves, the journal, the processes, and whether local is fit for it
+//	redis-fallback probe    looks at the primary now, and returns to it if it is well
 //	redis-fallback drain    delivers the journal, with no application running or beside some
 //	redis-fallback dead     what the primary did not take
 //	redis-fallback sync     copies what the primary holds to local
@@ -26,9 +28,11 @@ import (
 const usage = `redis-fallback: a go-redis client that survives its quota
 
   redis-fallback demo     an embedded metered Redis runs into its quota, and comes back
+  redis-fallback doctor   look whether both servers and the settings of the environment are fit for it
   redis-fallback drill    refuse, fail over and return with the settings of the environment
 
-  redis-fallback status   who serves, the journal, the processes, and whether local is fit for it
+  redis-fallback status   who serves, why, since when, what waits, and what to do
+  redis-fallback probe    look at the primary now, and return to it if it is well
   redis-fallback drain    deliver the journal to the primary, with no application running or beside some
   redis-fallback dead     list, send again or drop what the primary did not take
   redis-fallback sync     copy what the primary holds to local
@@ -59,6 +63,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = demo(ctx, args[1:], stdout, stderr)
 	case "drill":
 		err = drill(ctx, args[1:], stdout, stderr)
+	case "doctor":
+		err = doctor(ctx, args[1:], stdout, stderr)
+	case "probe":
+		err = probe(ctx, args[1:], stdout, stderr)
 	case "status":
 		err = status(ctx, args[1:], stdout, stderr)
 	case "drain":

@@ -57,26 +57,43 @@ func (p place) number() (int, error) {
 	return n, nil
 }
 
-// open returns the store on local, and what local knows: nil where nobody has used it yet.
-func (p place) open(ctx context.Context) (*journal.Store, *journal.Fleet, error) {
+// store returns the store on local. It does no I/O.
+func (p place) store() (*journal.Store, error) {
 	db, err := p.number()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	o, err := localOptions()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	o.DB = db
 	quiet(o)
-	store := journal.New(redis.NewClient(o), *p.name, db)
+	return journal.New(redis.NewClient(o), *p.name, db), nil
+}
+
+// known is what local knows: nil where nobody has used it yet.
+func known(ctx context.Context, store *journal.Store) (*journal.Fleet, error) {
 	f, err := store.Tick(ctx, nil, journal.Limits{})
-	if errors.Is(err, journal.ErrGone) {
-		return store, nil, nil
+	switch {
+	case errors.Is(err, journal.ErrGone):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("local: %w", advice("REDIS_FALLBACK_URL", err))
 	}
+	return f, nil
+}
+
+// open returns the store on local, and what local knows: nil where nobody has used it yet.
+func (p place) open(ctx context.Context) (*journal.Store, *journal.Fleet, error) {
+	store, err := p.store()
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := known(ctx, store)
 	if err != nil {
 		_ = store.Client().Close()
-		return nil, nil, fmt.Errorf("local: %w", advice("REDIS_FALLBACK_URL", err))
+		return nil, nil, err
 	}
 	return store, f, nil
 }

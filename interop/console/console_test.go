@@ -120,7 +120,7 @@ func (r *rig) picture(t *testing.T) {
 	r.samples(t, 36)
 	r.primary.Exhaust()
 	r.samples(t, 48)
-	r.do(t, chromedp.EmulateViewport(1200, 1040))
+	r.do(t, chromedp.EmulateViewport(1200, 1010), chromedp.Evaluate[chromedp.Void](`scrollTo(0, 0)`))
 	png, err := chromedp.Run(r.tab, chromedp.CaptureScreenshot())
 	if err == nil {
 		err = os.WriteFile(*screenshot, png, 0o644) //nolint:gosec // a picture for everybody
