@@ -159,7 +159,7 @@ func (c *checkup) settings(where place) (*redis.Options, bool) {
 	rdb, h, err := fallback.FromEnv(fallback.WithName(*where.name), fallback.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		all := []error{err}
-		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the list itself
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
 			all = joined.Unwrap()
 		}
 		for _, err := range all {

@@ -245,6 +245,7 @@ func (c *checkup) both(ctx context.Context, primary, local *patient) {
 	switch {
 	case same:
 		c.add(diagnosis.Error, "both", "two servers", "both URLs lead to one server: nothing can take over", "give REDIS_FALLBACK_URL another server")
+	case primary.limit && err != nil: // which has been told
 	case err != nil:
 		c.add(diagnosis.Warning, "both", "two servers", "it could not be found out whether they are two: "+err.Error(), "look at both URLs")
 	default:

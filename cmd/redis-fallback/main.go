@@ -102,7 +102,9 @@ type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-// flags makes a flag set whose help shows an example.
+// flags makes a flag set whose help shows an example. It is the standard library's: a dozen commands with a few
+// flags each need no groups, aliases or completions, and a library for these would be the largest dependency of
+// the module. That every help has an example, and every mistake a usage line, is what the tests see to.
 func flags(name, about string, stderr io.Writer) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
 	f.SetOutput(stderr)
@@ -111,4 +113,16 @@ func flags(name, about string, stderr io.Writer) *flag.FlagSet {
 		f.PrintDefaults()
 	}
 	return f
+}
+
+// words reads flags wherever they stand, and returns the words between: "pin local --name shop" is what one
+// types, and the flag package would stop at local.
+func words(f *flag.FlagSet, args []string) ([]string, error) {
+	var all []string
+	for {
+		if err := f.Parse(args); err != nil || f.NArg() == 0 {
+			return all, err
+		}
+		all, args = append(all, f.Arg(0)), f.Args()[1:]
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"strings"
@@ -27,6 +28,7 @@ type patient struct {
 	sent   atomic.Int64      // commands that a host bills
 	server map[string]string // what INFO and CONFIG say; nil until it has answered
 	clock  clock
+	limit  bool // it refuses for a limit
 }
 
 // clock is how far a server's clock is ahead of this machine's, give or take.
@@ -72,7 +74,7 @@ func (p *patient) basics(ctx context.Context) bool {
 	defer cancel()
 	p.ask(ctx)
 	p.readClock(ctx)
-	return true
+	return !p.limit
 }
 
 func (p *patient) reached(ctx context.Context) bool {
@@ -144,7 +146,7 @@ func (p *patient) login(ctx context.Context) bool {
 func (p *patient) refusal(name string, err error) {
 	v := fallback.Detect(nil, err)
 	switch {
-	case v == fallback.Limit || v == fallback.Capacity:
+	case v == fallback.Limit, v == fallback.Capacity:
 		text := "it refuses for its limit: " + err.Error()
 		if p.name == "primary" {
 			p.warn(name, text, "nothing: local is there for that. What else is to be looked at here waits until it takes commands")
@@ -172,9 +174,7 @@ func (p *patient) ask(ctx context.Context) {
 	}
 	config := redis.NewMapStringStringCmd(ctx, "config", "get", "timeout", "maxmemory", "maxmemory-policy", "maxclients")
 	_ = p.rdb.Process(ctx, config)
-	for k, v := range config.Val() {
-		p.server[k] = v
-	}
+	maps.Copy(p.server, config.Val())
 	version := p.server["redis_version"]
 	if version == "" {
 		p.ok("version", "it does not say")
@@ -194,7 +194,13 @@ func (p *patient) readClock(ctx context.Context) {
 	began := time.Now()
 	at, err := p.rdb.Time(ctx).Result()
 	took := time.Since(began)
-	if err != nil {
+	switch v := fallback.Detect(nil, err); {
+	case err == nil:
+	case v == fallback.Limit: // the first command that a host bills: PING and INFO are answered over a quota
+		p.limit = true
+		p.refusal("limit", err)
+		return
+	default:
 		p.warn("clock", "it does not tell the time: "+err.Error(), "allow its user TIME")
 		return
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"time"
 
 	"github.com/redis-fallback/fallback"
@@ -80,11 +79,7 @@ func probe(ctx context.Context, args []string, out, stderr io.Writer) error {
 
 // prober returns a client with a hook that knows who serves, as one more process that shares local.
 func prober(ctx context.Context, where place) (*redis.Client, *fallback.Hook, error) {
-	opts := []fallback.Option{fallback.WithName(*where.name), fallback.WithLogger(slog.New(slog.DiscardHandler))}
-	if db, err := where.number(); err == nil { // without a journal there is nothing to know, but a probe is one
-		opts = append(opts, fallback.WithJournal(fallback.JournalConfig{Database: db}))
-	}
-	rdb, h, err := fallback.FromEnv(opts...)
+	rdb, h, err := fallback.FromEnv(where.options()...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -55,6 +56,16 @@ func (p place) number() (int, error) {
 		return 0, fmt.Errorf("%s: %d is less than 1", journalVariable, n)
 	}
 	return n, nil
+}
+
+// options make a hook of FromEnv one of these processes. Without --database the journal is as the environment
+// has it, its budget and bounds among it.
+func (p place) options() []fallback.Option {
+	all := []fallback.Option{fallback.WithName(*p.name), fallback.WithLogger(slog.New(slog.DiscardHandler))}
+	if *p.database > 0 {
+		all = append(all, fallback.WithJournal(fallback.JournalConfig{Database: *p.database}))
+	}
+	return all
 }
 
 // store returns the store on local. It does no I/O.
