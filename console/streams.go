@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -79,7 +80,16 @@ func (c *console) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // or nginx keeps them back
 	out := &stream{w: w, control: http.NewResponseController(w), sent: map[string]string{}}
-	if r.Method == http.MethodHead || out.write(fmt.Appendf(nil, "retry: %d\n\n", retryAfter)) != nil {
+	if r.Method == http.MethodHead {
+		return
+	}
+	// Where something around the handler keeps what is written, a stream would say nothing, or end at once and
+	// be asked for again without end. Nothing has been written when that is found out.
+	if err := out.control.Flush(); errors.Is(err, http.ErrNotSupported) {
+		http.Error(w, "no events here: what is around this handler does not flush; the page asks again by itself", http.StatusNotImplemented)
+		return
+	}
+	if out.write(fmt.Appendf(nil, "retry: %d\n\n", retryAfter)) != nil {
 		return
 	}
 	tick := time.NewTicker(streamLook)

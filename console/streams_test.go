@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -123,6 +124,17 @@ func TestShutdownEndsStreams(t *testing.T) {
 	}
 	if _, err := io.Copy(io.Discard, s.lines); err != nil {
 		t.Errorf("the stream did not end as it should: %v", err)
+	}
+}
+
+// A middleware that cannot flush has no stream: the browser must not ask for one again and again.
+func TestNoStreamWhereNothingFlushes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	w := httptest.NewRecorder()
+	r.page.ServeHTTP(struct{ http.ResponseWriter }{w}, httptest.NewRequest(http.MethodGet, prefix+"events", nil))
+	if w.Code != http.StatusNotImplemented {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
 

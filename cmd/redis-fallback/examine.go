@@ -140,6 +140,7 @@ redis.call('RPUSH', k, '1') redis.call('LPOP', k)
 redis.call('XADD', k, '*', 'a', '1') redis.call('XRANGE', k, '-', '+', 'COUNT', 1) redis.call('XTRIM', k, 'MAXLEN', 1)
 redis.call('PEXPIRE', k, ARGV[1]) redis.call('PEXPIRETIME', k) redis.call('UNLINK', k)
 redis.call('PUBLISH', k, '1')
+redis.call('SELECT', ARGV[2]) redis.call('SELECT', ARGV[3])
 return 'OK'`
 
 // journalOn looks whether local can keep the journal and what all processes share, and returns what it has:
@@ -165,7 +166,7 @@ func (c *checkup) journalOn(ctx context.Context, local *patient, name string, db
 	if !able {
 		return nil
 	}
-	if err := rdb.Eval(ctx, needed, []string{doctorKey(name)}, keptFor.Milliseconds()).Err(); err != nil {
+	if err := rdb.Eval(ctx, needed, []string{doctorKey(name)}, keptFor.Milliseconds(), local.o.DB, db).Err(); err != nil {
 		local.error("journal", "its user may not do in a script what the journal does: "+err.Error(),
 			"allow it +@scripting +@read +@write +@connection and PUBLISH, and the keys fallback:*")
 		return nil

@@ -163,6 +163,9 @@ func newReport(name string, db int, f *journal.Fleet, fit journal.Fitness) *repo
 	if rec.Serving != journal.Primary {
 		state.Serving = fallback.Local
 	}
+	if f.Prober.Holder != "" {
+		state.NextProbe = f.Now.Add(f.Prober.Left) // at the latest: who has the lease has some seconds more than it needs
+	}
 	state.Since, state.Reason, state.Pinned = rec.Since, fallback.Reason(rec.Reason), rec.Pin != ""
 	state.Journal.State, state.Journal.Full, state.Journal.Dead = string(rec.Serving), f.Full, f.Dead
 	if rec.Serving == journal.Local && f.Drainer.Holder != "" {
@@ -201,7 +204,11 @@ func (r *report) show(out io.Writer, f *journal.Fleet) {
 		}
 		return id
 	}
-	row("probing", "%s", holder(r.Prober))
+	if r.Prober == "" {
+		row("probing", "nobody")
+	} else {
+		row("probing", "%s, within %s", r.Prober, diagnosis.Span(f.Prober.Left))
+	}
 	row("delivering", "%s", holder(r.Drainer))
 	row("processes", "%d", len(r.Processes))
 	_ = w.Flush()
