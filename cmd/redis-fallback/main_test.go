@@ -189,6 +189,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"--help"}, 0, "redis-fallback demo"},
 		{[]string{"demo", "--help"}, 0, "--primary rediss://"},
 		{[]string{"drill", "-h"}, 0, "REDIS_FALLBACK_URL=redis://"},
+		{[]string{"drill", "word"}, 1, "usage: redis-fallback drill"},
 		{[]string{"nosuch"}, 2, `no command "nosuch"`},
 		{[]string{"demo", "--speed", "0"}, 1, "usage"},
 		{[]string{"demo", "--primary", "hunter2://"}, 1, "--primary: not a Redis URL"},
