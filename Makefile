@@ -1,4 +1,4 @@
-.PHONY: run test bench crash
+.PHONY: run test bench crash picture
 
 run: ## the demo: no server needed
 	go run ./cmd/redis-fallback demo
@@ -12,3 +12,6 @@ bench: ## the figures of docs/performance.md; the network ones need redis-server
 
 crash: ## 100 runs of an application whose processes and servers are killed; about 40 minutes, needs redis-server
 	go run ./internal/crash -runs 100
+
+picture: ## docs/console.png, made by the test in a real browser; needs chromium and redis-server
+	cd interop/console && go test -count=1 -run TestThePageFollowsATrip . -screenshot ../../docs/console.png

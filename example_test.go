@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net/http"
 	"time"
 
 	"github.com/redis-fallback/fallback"
 	"github.com/redis-fallback/fallback/breaker"
+	"github.com/redis-fallback/fallback/console"
 	"github.com/redis-fallback/fallback/fallbacktest"
 	"github.com/redis-fallback/fallback/health"
 	"github.com/redis/go-redis/v9"
@@ -53,6 +55,16 @@ func Example() {
 	// 1 <nil>
 	// 1 <nil>
 	// local quota
+}
+
+// The page of a hook, beside the application's own.
+func Example_console() {
+	local := redis.NewClient(&redis.Options{Addr: "localhost:6379"})
+	defer local.Close()
+	h := fallback.New(local, quiet())
+	defer h.Shutdown(context.Background())
+
+	http.Handle("/debug/redis-fallback/", console.Handler(h))
 }
 
 // The first lines of the README.

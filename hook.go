@@ -104,6 +104,7 @@ type Hook struct {
 	signals telemetry
 
 	mu         sync.Mutex // protects all below, and every change of era
+	past       []Event    // the last switches
 	plan       *health.Plan
 	probeTimer *time.Timer
 	probeAt    time.Time

@@ -227,6 +227,7 @@ func (h *Hook) changeLocked(from *era, t turn) (*era, bool) {
 			At: now, Lasted: now.Sub(from.since),
 			from: t.from, lost: t.lost(from, now), pin: t.pin(),
 		}
+		h.rememberLocked(ev)
 		h.log.put(ev)
 		if len(h.cfg.onSwitch) > 0 {
 			h.announce.put(ev)

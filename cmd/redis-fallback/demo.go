@@ -21,10 +21,12 @@ const demoUsage = `A small web application runs on a metered Redis. Its quota en
 comes back; the application goes on all the while. Everything is embedded, and over in half a minute.
 
   redis-fallback demo
+  redis-fallback demo --console :8080      and watch it at http://localhost:8080/
   redis-fallback demo --primary rediss://default:pw@host:6379 --local redis://localhost:6379
 
 With --primary and --local the same runs on real servers: the refusals are made up on this side, so
-that no quota is spent on them, and the servers are left running.
+that no quota is spent on them, and the servers are left running. With --console the application goes on
+after the story, until Ctrl-C, so that the page can be looked at.
 
 `
 
@@ -43,11 +45,12 @@ func demo(ctx context.Context, args []string, out, stderr io.Writer) error {
 	primary := f.String("primary", "", "`URL` of a real primary; without it one is embedded")
 	local := f.String("local", "", "`URL` of a real local; without it one is embedded")
 	speed := f.Float64("speed", 1, "1 takes half a minute, 5 a fifth of it")
+	page := f.String("console", "", "serve the live page at this `address`, such as :8080")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	if f.NArg() > 0 || *speed <= 0 {
-		return fmt.Errorf("usage: redis-fallback demo [--primary URL --local URL] [--speed N]")
+		return fmt.Errorf("usage: redis-fallback demo [--console ADDRESS] [--primary URL --local URL] [--speed N]")
 	}
 	unit := time.Duration(float64(time.Second) / *speed)
 	show := newScreen(out)
@@ -57,6 +60,14 @@ func demo(ctx context.Context, args []string, out, stderr io.Writer) error {
 		return err
 	}
 	defer st.close()
+	if *page != "" {
+		url, end, err := servePage(ctx, *page, st.h)
+		if err != nil {
+			return err
+		}
+		defer end()
+		fmt.Fprintf(out, "the page: %s\n", url)
+	}
 	prefix := ""
 	if *primary != "" || *local != "" {
 		prefix = "redis-fallback-demo:"
@@ -73,6 +84,10 @@ func demo(ctx context.Context, args []string, out, stderr io.Writer) error {
 		p.serve(work)
 	}()
 	err = d.play(ctx)
+	if err == nil && *page != "" {
+		fmt.Fprintln(out, "\nthe story is over; the application and its page go on until Ctrl-C")
+		<-ctx.Done()
+	}
 	stop()
 	<-served
 	d.summary(time.Since(began), err)

@@ -42,6 +42,9 @@ func drill(ctx context.Context, args []string, out, stderr io.Writer) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
+	if f.NArg() > 0 {
+		return errors.New("usage: redis-fallback drill")
+	}
 	token := fmt.Sprintf("%d-%d", os.Getpid(), time.Now().UnixNano())
 	// A name of its own, or its switches would be those of all that share local.
 	name := "drill-" + token

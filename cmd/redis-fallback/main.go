@@ -1,8 +1,10 @@
 // Command redis-fallback shows and tries out the fallback, and looks after what local keeps.
 //
 //	redis-fallback demo     the whole story in under a minute, nothing to install
+//	redis-fallback doctor   looks whether both servers and all settings are fit for it
 //	redis-fallback drill    proves that this application's own settings fail over and return
 //	redis-fallback status   who serves, the journal, the processes, and whether local is fit for it
+//	redis-fallback probe    looks at the primary now, and returns to it if it is well
 //	redis-fallback drain    delivers the journal, with no application running or beside some
 //	redis-fallback dead     what the primary did not take
 //	redis-fallback sync     copies what the primary holds to local
@@ -26,9 +28,11 @@ import (
 const usage = `redis-fallback: a go-redis client that survives its quota
 
   redis-fallback demo     an embedded metered Redis runs into its quota, and comes back
+  redis-fallback doctor   look whether both servers and the settings of the environment are fit for it
   redis-fallback drill    refuse, fail over and return with the settings of the environment
 
-  redis-fallback status   who serves, the journal, the processes, and whether local is fit for it
+  redis-fallback status   who serves, why, since when, what waits, and what to do
+  redis-fallback probe    look at the primary now, and return to it if it is well
   redis-fallback drain    deliver the journal to the primary, with no application running or beside some
   redis-fallback dead     list, send again or drop what the primary did not take
   redis-fallback sync     copy what the primary holds to local
@@ -59,6 +63,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = demo(ctx, args[1:], stdout, stderr)
 	case "drill":
 		err = drill(ctx, args[1:], stdout, stderr)
+	case "doctor":
+		err = doctor(ctx, args[1:], stdout, stderr)
+	case "probe":
+		err = probe(ctx, args[1:], stdout, stderr)
 	case "status":
 		err = status(ctx, args[1:], stdout, stderr)
 	case "drain":
@@ -94,7 +102,9 @@ type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-// flags makes a flag set whose help shows an example.
+// flags makes a flag set whose help shows an example. It is the standard library's: a dozen commands with a few
+// flags each need no groups, aliases or completions, and a library for these would be the largest dependency of
+// the module. That every help has an example, and every mistake a usage line, is what the tests see to.
 func flags(name, about string, stderr io.Writer) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
 	f.SetOutput(stderr)
@@ -103,4 +113,16 @@ func flags(name, about string, stderr io.Writer) *flag.FlagSet {
 		f.PrintDefaults()
 	}
 	return f
+}
+
+// words reads flags wherever they stand, and returns the words between: "pin local --name shop" is what one
+// types, and the flag package would stop at local.
+func words(f *flag.FlagSet, args []string) ([]string, error) {
+	var all []string
+	for {
+		if err := f.Parse(args); err != nil || f.NArg() == 0 {
+			return all, err
+		}
+		all, args = append(all, f.Arg(0)), f.Args()[1:]
+	}
 }

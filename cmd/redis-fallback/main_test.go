@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +63,53 @@ func TestDemoEndsCleanlyWhenInterrupted(t *testing.T) {
 	code, out, _ := output(t, ctx, "demo")
 	if code != 130 || !strings.Contains(out, "calls of the application") || !strings.Contains(out, "interrupted") {
 		t.Errorf("exit %d:\n%s", code, out)
+	}
+}
+
+// The page is there while the story goes on, and after it until the demo is interrupted.
+func TestDemoServesThePage(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, w := io.Pipe()
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, []string{"demo", "--speed", "10", "--console", "127.0.0.1:0"}, w, io.Discard)
+		_ = w.Close()
+	}()
+	out := bufio.NewScanner(r)
+	url, seen := "", ""
+	look := func() string {
+		reply, err := http.Get(url) //nolint:noctx // a test
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reply.Body.Close()
+		body, err := io.ReadAll(reply.Body)
+		if err != nil || reply.StatusCode != http.StatusOK {
+			t.Fatal(reply.Status, err)
+		}
+		return string(body)
+	}
+	for out.Scan() {
+		line := out.Text()
+		switch {
+		case strings.HasPrefix(line, "the page: "):
+			url = strings.TrimPrefix(line, "the page: ")
+		case strings.Contains(line, ">> switched to local: quota"):
+			seen = look()
+		case strings.Contains(line, "until Ctrl-C"):
+			if page := look(); strings.Count(page, "primary → local") != 2 || strings.Count(page, "local → primary") != 2 {
+				t.Error("the page does not show what happened")
+			}
+			cancel()
+		}
+	}
+	if c := <-code; c != 0 || !strings.Contains(seen, "refuses for its limit") && !strings.Contains(seen, "primary → local") {
+		t.Errorf("exit %d; the page showed %d bytes", c, len(seen))
+	}
+	if code, _, errs := output(t, t.Context(), "demo", "--console", "nowhere:x"); code != 1 || !strings.Contains(errs, "--console") {
+		t.Errorf("exit %d: %s", code, errs)
 	}
 }
 
@@ -139,6 +189,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"--help"}, 0, "redis-fallback demo"},
 		{[]string{"demo", "--help"}, 0, "--primary rediss://"},
 		{[]string{"drill", "-h"}, 0, "REDIS_FALLBACK_URL=redis://"},
+		{[]string{"drill", "word"}, 1, "usage: redis-fallback drill"},
 		{[]string{"nosuch"}, 2, `no command "nosuch"`},
 		{[]string{"demo", "--speed", "0"}, 1, "usage"},
 		{[]string{"demo", "--primary", "hunter2://"}, 1, "--primary: not a Redis URL"},

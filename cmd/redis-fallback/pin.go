@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 
 	"github.com/redis-fallback/fallback"
 )
@@ -27,12 +26,16 @@ const unpinUsage = `Ends a pin. A service that was held on local returns once th
 func pin(ctx context.Context, args []string, out, stderr io.Writer) error {
 	f := flags("pin", pinUsage, stderr)
 	where := placeFlags(f)
-	if err := f.Parse(args); err != nil {
+	named, err := words(f, args)
+	if err != nil {
 		return err
 	}
 	to := map[string]fallback.Backend{"primary": fallback.Primary, "local": fallback.Local}
-	b, ok := to[f.Arg(0)]
-	if !ok || f.NArg() != 1 {
+	if len(named) != 1 {
+		named = []string{""}
+	}
+	b, ok := to[named[0]]
+	if !ok {
 		return errors.New("usage: redis-fallback pin [--name NAME] primary|local")
 	}
 	return withHook(ctx, where, func(h *fallback.Hook) error {
@@ -71,12 +74,10 @@ func unpin(ctx context.Context, args []string, out, stderr io.Writer) error {
 
 // withHook does something as one more process that shares local.
 func withHook(ctx context.Context, where place, do func(*fallback.Hook) error) error {
-	db, err := where.number()
-	if err != nil {
+	if _, err := where.number(); err != nil {
 		return err
 	}
-	rdb, h, err := fallback.FromEnv(fallback.WithName(*where.name), fallback.WithLogger(slog.New(slog.DiscardHandler)),
-		fallback.WithJournal(fallback.JournalConfig{Database: db}))
+	rdb, h, err := fallback.FromEnv(where.options()...)
 	if err != nil {
 		return err
 	}

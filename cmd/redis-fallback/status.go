@@ -8,15 +8,19 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/redis-fallback/fallback"
+	"github.com/redis-fallback/fallback/internal/diagnosis"
 	"github.com/redis-fallback/fallback/internal/journal"
 )
 
 const statusUsage = `Shows what all processes that share a local agree on: which server serves and why, the journal, the
-processes, and whether local is fit to keep acknowledged writes. Only local is asked; the primary is not
-touched. Exits with 0 if local answers, whoever serves.
+processes, whether local is fit to keep acknowledged writes, and what to do. Only local is asked; the primary
+is not touched. Exits with 0 if local answers, whoever serves.
 
   REDIS_FALLBACK_URL=redis://:pw@localhost:6379 redis-fallback status
+  redis-fallback status --watch              again each 2 s, until Ctrl-C
   redis-fallback status --json | jq -r .serving
+  redis-fallback status --json --watch --every 10s >> fallback.log      one line each
 
 `
 
@@ -40,6 +44,8 @@ type report struct {
 	Version    string          `json:"local_version,omitempty"`
 	Durability string          `json:"durability,omitempty"`
 	Warnings   []warningReport `json:"warnings"`
+
+	Findings []diagnosis.Finding `json:"findings"`
 }
 
 type journalReport struct {
@@ -72,34 +78,62 @@ func status(ctx context.Context, args []string, out, stderr io.Writer) error {
 	f := flags("status", statusUsage, stderr)
 	where := placeFlags(f)
 	asJSON := f.Bool("json", false, "write one JSON object")
+	watched := f.Bool("watch", false, "look again and again, until Ctrl-C")
+	every := f.Duration("every", 2*time.Second, "how `often` --watch looks")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if f.NArg() > 0 {
-		return fmt.Errorf("usage: redis-fallback status [--json] [--name NAME]")
+	if f.NArg() > 0 || *every <= 0 {
+		return fmt.Errorf("usage: redis-fallback status [--json] [--watch [--every 2s]] [--name NAME]")
 	}
-	store, fleet, err := where.open(ctx)
+	store, err := where.store()
 	if err != nil {
 		return err
 	}
 	defer store.Client().Close()
+	look := func(ctx context.Context, out io.Writer) error {
+		r, fleet, err := where.look(ctx, store)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return r.write(out, *watched)
+		}
+		if !r.Used {
+			fmt.Fprintln(out, where.unused(r.Database))
+		} else {
+			r.show(out, fleet)
+		}
+		r.showFitness(out)
+		r.showFindings(out)
+		return nil
+	}
+	if *watched {
+		return watch(ctx, out, *every, *asJSON, look)
+	}
+	return look(ctx, out)
+}
+
+// look asks local for all that is shown.
+func (p place) look(ctx context.Context, store *journal.Store) (*report, *journal.Fleet, error) {
+	fleet, err := known(ctx, store)
+	if err != nil {
+		return nil, nil, err
+	}
 	fit, err := journal.Examine(ctx, store.Client(), store.Database())
 	if err != nil {
-		return fmt.Errorf("local: %w", advice("REDIS_FALLBACK_URL", err))
+		return nil, nil, fmt.Errorf("local: %w", advice("REDIS_FALLBACK_URL", err))
 	}
-	r := newReport(*where.name, store.Database(), fleet, fit)
-	if *asJSON {
-		e := json.NewEncoder(out)
+	return newReport(*p.name, store.Database(), fleet, fit), fleet, nil
+}
+
+// write writes it as JSON: on one line, where there will be more of them.
+func (r *report) write(out io.Writer, oneLine bool) error {
+	e := json.NewEncoder(out)
+	if !oneLine {
 		e.SetIndent("", "  ")
-		return e.Encode(r)
 	}
-	if !r.Used {
-		fmt.Fprintln(out, where.unused(r.Database))
-	} else {
-		r.show(out, fleet)
-	}
-	r.showFitness(out)
-	return nil
+	return e.Encode(r)
 }
 
 func newReport(name string, db int, f *journal.Fleet, fit journal.Fitness) *report {
@@ -110,7 +144,11 @@ func newReport(name string, db int, f *journal.Fleet, fit journal.Fitness) *repo
 	for _, w := range fit.Warnings {
 		r.Warnings = append(r.Warnings, warningReport{w.Code, w.Text, w.Do})
 	}
+	state := fallback.Status{
+		Enabled: true, Primary: fallback.BackendStatus{Name: name}, Journal: fallback.JournalStatus{On: true, Warnings: warningsOf(fit)},
+	}
 	if f == nil {
+		r.Findings = diagnosis.Of(state, time.Now())
 		return r
 	}
 	rec := f.Record
@@ -126,6 +164,18 @@ func newReport(name string, db int, f *journal.Fleet, fit journal.Fitness) *repo
 	for _, p := range f.Processes {
 		r.Processes = append(r.Processes, processReport{p.ID, p.Host, p.PID, p.Serving, p.Epoch, p.Seen})
 	}
+	if rec.Serving != journal.Primary {
+		state.Serving = fallback.Local
+	}
+	if f.Prober.Holder != "" {
+		state.NextProbe = f.Now.Add(f.Prober.Left) // at the latest: who has the lease has some seconds more than it needs
+	}
+	state.Since, state.Reason, state.Pinned = rec.Since, fallback.Reason(rec.Reason), rec.Pin != ""
+	state.Journal.State, state.Journal.Full, state.Journal.Dead = string(rec.Serving), f.Full, f.Dead
+	if rec.Serving == journal.Local && f.Drainer.Holder != "" {
+		state.Journal.State = "returning"
+	}
+	r.Findings = diagnosis.Of(state, f.Now)
 	return r
 }
 
@@ -135,7 +185,7 @@ func (r *report) show(out io.Writer, f *journal.Fleet) {
 		fmt.Fprintf(w, "%s\t%s\n", name, plain(fmt.Sprintf(format, args...)))
 	}
 	ago := func(at time.Time) time.Duration { return max(f.Now.Sub(at), 0).Round(time.Second) }
-	row("serving", "%s, for %s, reason %s", r.Serving, ago(*r.Since), r.Reason)
+	row("serving", "%s, for %s, reason %s", r.Serving, diagnosis.Span(f.Now.Sub(*r.Since)), r.Reason)
 	if r.Cause != "" {
 		row("cause", "%s", r.Cause)
 	}
@@ -161,7 +211,11 @@ func (r *report) show(out io.Writer, f *journal.Fleet) {
 		}
 		return id
 	}
-	row("probing", "%s", holder(r.Prober))
+	if r.Prober == "" {
+		row("probing", "nobody")
+	} else {
+		row("probing", "%s, within %s", r.Prober, diagnosis.Span(f.Prober.Left))
+	}
 	row("delivering", "%s", holder(r.Drainer))
 	row("processes", "%d", len(r.Processes))
 	_ = w.Flush()
@@ -181,7 +235,21 @@ func (r *report) showFitness(out io.Writer) {
 		version = "is Redis " + plain(r.Version)
 	}
 	fmt.Fprintf(out, "\nlocal %s, durability %s\n", version, durability)
-	for _, w := range r.Warnings {
-		fmt.Fprintf(out, "  warning: %s\n           %s\n", w.Text, w.Do)
+}
+
+// showFindings says what to do.
+func (r *report) showFindings(out io.Writer) {
+	if len(r.Findings) == 0 {
+		fmt.Fprintln(out, "\nnothing has to be done")
+		return
+	}
+	fmt.Fprintln(out, "\nwhat to do")
+	for _, f := range r.Findings {
+		fmt.Fprintf(out, "  %-7s  %s\n", f.Level, plain(f.What))
+		for _, line := range []string{f.Do, f.Command} {
+			if line != "" {
+				fmt.Fprintf(out, "           %s\n", line)
+			}
+		}
 	}
 }

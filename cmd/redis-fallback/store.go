@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -57,26 +58,53 @@ func (p place) number() (int, error) {
 	return n, nil
 }
 
-// open returns the store on local, and what local knows: nil where nobody has used it yet.
-func (p place) open(ctx context.Context) (*journal.Store, *journal.Fleet, error) {
+// options make a hook of FromEnv one of these processes. Without --database the journal is as the environment
+// has it, its budget and bounds among it.
+func (p place) options() []fallback.Option {
+	all := []fallback.Option{fallback.WithName(*p.name), fallback.WithLogger(slog.New(slog.DiscardHandler))}
+	if *p.database > 0 {
+		all = append(all, fallback.WithJournal(fallback.JournalConfig{Database: *p.database}))
+	}
+	return all
+}
+
+// store returns the store on local. It does no I/O.
+func (p place) store() (*journal.Store, error) {
 	db, err := p.number()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	o, err := localOptions()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	o.DB = db
 	quiet(o)
-	store := journal.New(redis.NewClient(o), *p.name, db)
+	return journal.New(redis.NewClient(o), *p.name, db), nil
+}
+
+// known is what local knows: nil where nobody has used it yet.
+func known(ctx context.Context, store *journal.Store) (*journal.Fleet, error) {
 	f, err := store.Tick(ctx, nil, journal.Limits{})
-	if errors.Is(err, journal.ErrGone) {
-		return store, nil, nil
+	switch {
+	case errors.Is(err, journal.ErrGone):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("local: %w", advice("REDIS_FALLBACK_URL", err))
 	}
+	return f, nil
+}
+
+// open returns the store on local, and what local knows: nil where nobody has used it yet.
+func (p place) open(ctx context.Context) (*journal.Store, *journal.Fleet, error) {
+	store, err := p.store()
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := known(ctx, store)
 	if err != nil {
 		_ = store.Client().Close()
-		return nil, nil, fmt.Errorf("local: %w", advice("REDIS_FALLBACK_URL", err))
+		return nil, nil, err
 	}
 	return store, f, nil
 }

@@ -232,7 +232,7 @@ func TestPinAndUnpin(t *testing.T) {
 	a.primary.Renew()
 	says(t, 0, []string{"pin", "primary"}, "pinned: primary serves")
 	says(t, 0, []string{"status"}, "on primary by an operator")
-	says(t, 0, []string{"pin", "local"}, "pinned: local serves")
+	says(t, 0, []string{"pin", "local", "--name", "upstash"}, "pinned: local serves")
 	for deadline := time.Now().Add(10 * time.Second); a.h.Serving() != fallback.Local; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the application has not heard of the pin")
@@ -255,7 +255,7 @@ func TestUsageOfTheTools(t *testing.T) {
 	t.Setenv("REDIS_URL", "")
 	t.Setenv("REDIS_FALLBACK_URL", primary.URL())
 	example := regexp.MustCompile(`(?m)^  .*redis-fallback \w+`)
-	for _, name := range []string{"status", "drain", "dead", "sync", "verify", "pin", "unpin"} {
+	for _, name := range []string{"doctor", "status", "probe", "drain", "dead", "sync", "verify", "pin", "unpin"} {
 		if out := says(t, 0, []string{name, "--help"}, "-name"); !example.MatchString(out) {
 			t.Errorf("%s --help has no example:\n%s", name, out)
 		}
