@@ -1,0 +1,217 @@
+package deploy_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis-fallback/fallback"
+	"github.com/redis-fallback/fallback/fallbacktest"
+)
+
+// TestAlertsOfARealRun drives a service through all that there is an alert for, while a real Prometheus
+// scrapes it: each alert fires and clears, each metric is not 0 when it should not be, and each expression
+// of the dashboard shows it.
+func TestAlertsOfARealRun(t *testing.T) {
+	t.Parallel()
+	program(t, "prometheus")
+	s := startService(t)
+	start := time.Now()
+	p := startPrometheus(t, strings.TrimPrefix(s.page.URL, "http://"))
+	s.visit(t)
+
+	localsSettings(t, s, p)
+	aLocalThatHangs(t, s, p)
+	theMirror(t, s)
+	aQuota(t, s, p)
+	outages(t, s, p)
+	s.away.Store(true)
+	p.fires("RedisFallbackNotSeen")
+	s.away.Store(false)
+	p.clears("RedisFallbackNotSeen")
+
+	for _, a := range readAlerts(t) {
+		fired, err := p.since(start, fmt.Sprintf("ALERTS{alertname=%q, alertstate=\"firing\"}", a.Alert))
+		if err != nil || len(fired) == 0 {
+			t.Errorf("%s has never fired (%v)", a.Alert, err)
+		}
+	}
+	everyMetric(t, p, start)
+	for _, expr := range readDashboard(t).expressions() {
+		shows(t, p, start, expr)
+	}
+}
+
+// localsSettings: local begins as redis-server does by default, and is then made durable.
+func localsSettings(t *testing.T, s *service, p *prometheus) {
+	t.Helper()
+	p.fires("RedisFallbackJournalNotDurable")
+	s.set(t, "appendonly", "yes")
+	s.set(t, "appendfsync", "always")
+	p.clears("RedisFallbackJournalNotDurable")
+}
+
+func aLocalThatHangs(t *testing.T, s *service, p *prometheus) {
+	t.Helper()
+	s.local.Hang()
+	p.fires("RedisFallbackMirrorDropping")
+	p.fires("RedisFallbackLocalDown")
+	if p.isFiring("RedisFallbackBothDown") {
+		t.Error("RedisFallbackBothDown fires while the primary is well")
+	}
+	s.local.Resume()
+	p.clears("RedisFallbackMirrorDropping")
+	p.clears("RedisFallbackLocalDown")
+}
+
+// theMirror meets what it counts, and has no alert for.
+func theMirror(t *testing.T, s *service) {
+	t.Helper()
+	ctx := t.Context()
+	for i := range 50 { // of which only the primary knows
+		s.direct.Set(ctx, fmt.Sprintf("page:%d", i), "text", 0)
+	}
+	seen := func(what string, ok func(fallback.MirrorStatus) bool) {
+		t.Helper()
+		eventually(t, what, func() bool { return ok(s.h.Status().Mirror) })
+	}
+	seen("keys are read from the primary", func(m fallback.MirrorStatus) bool { return m.Hydrated > 0 })
+	s.rdb.Eval(ctx, "return redis.call('SET', KEYS[1], 'x')", []string{"scripted"})
+	seen("a script leaves nothing sure", func(m fallback.MirrorStatus) bool { return m.Unsure > 0 })
+	s.set(t, "maxmemory", "3mb")
+	seen("the mirror stops for want of memory", func(m fallback.MirrorStatus) bool { return m.Stopped })
+	time.Sleep(time.Second) // a scrape
+	s.set(t, "maxmemory", "0")
+	seen("the mirror goes on", func(m fallback.MirrorStatus) bool { return !m.Stopped })
+	eventually(t, "a sync is complete", func() bool {
+		_, err := s.h.Sync(ctx, fallback.SyncOptions{})
+		return err == nil && s.h.Status().Mirror.Complete
+	})
+	time.Sleep(time.Second) // a scrape
+	s.primary.LoseReply("INCR", 1)
+	eventually(t, "a reply is lost", func() bool { return s.h.Status().Lost > 0 })
+}
+
+func aQuota(t *testing.T, s *service, p *prometheus) {
+	t.Helper()
+	ctx := t.Context()
+	for i := range 3 { // local does not know them, and takes what the primary will reject
+		s.direct.Set(ctx, fmt.Sprintf("text:%d", i), "text", 0)
+	}
+	s.primary.Exhaust()
+	s.serves(t, fallback.Local)
+	for i := range 3 {
+		if err := s.rdb.LPush(ctx, fmt.Sprintf("text:%d", i), "x").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.rdb.Get(ctx, "nowhere")
+	s.rdb.Get(fallback.PrimaryOnly(ctx), "lock")
+	p.fires("RedisFallbackActive")
+	p.fires("RedisFallbackJournalGrowing")
+
+	for i := 0; !s.h.Status().Journal.Full; i++ {
+		s.rdb.Set(ctx, fmt.Sprintf("filler:%d", i), "x", 0)
+	}
+	p.fires("RedisFallbackJournalFull")
+
+	s.local.Kill()
+	p.fires("RedisFallbackBothDown")
+	if err := s.local.Again(); err != nil {
+		t.Fatal(err)
+	}
+	p.clears("RedisFallbackBothDown")
+
+	if err := s.h.Pin(fallback.Local); err != nil {
+		t.Fatal(err)
+	}
+	p.fires("RedisFallbackPinned")
+	if err := s.h.Unpin(); err != nil {
+		t.Fatal(err)
+	}
+	p.clears("RedisFallbackPinned")
+
+	s.primary.Renew()
+	s.primary.RefuseOnly("MULTI", fallbacktest.ReplyRequests)
+	p.fires("RedisFallbackReturnFailing")
+	s.primary.Renew()
+	s.serves(t, fallback.Primary)
+	p.fires("RedisFallbackDeadLetters")
+	for _, alert := range []string{"Active", "JournalGrowing", "JournalFull", "ReturnFailing"} {
+		p.clears("RedisFallback" + alert)
+	}
+	letters, err := s.h.DeadLetters(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range letters {
+		if err := s.h.DropDeadLetter(ctx, l.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.clears("RedisFallbackDeadLetters")
+}
+
+// outages come one after the other until the service is said to flap.
+func outages(t *testing.T, s *service, p *prometheus) {
+	t.Helper()
+	for n := 0; !p.isFiring("RedisFallbackFlapping"); n++ {
+		if n == 10 {
+			t.Fatal("RedisFallbackFlapping does not fire after 10 outages in a row")
+		}
+		s.primary.Stop()
+		s.serves(t, fallback.Local)
+		if err := s.primary.Restart(); err != nil {
+			t.Fatal(err)
+		}
+		s.serves(t, fallback.Primary)
+	}
+	t.Log("RedisFallbackFlapping fires")
+	p.clears("RedisFallbackFlapping")
+}
+
+// everyMetric finds those that were 0 all the time.
+func everyMetric(t *testing.T, p *prometheus, start time.Time) {
+	t.Helper()
+	top := map[string]float64{}
+	all, err := p.since(start, `{__name__=~"redis_.+"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		v, _ := s.top()
+		top[s.Metric["__name__"]] = max(top[s.Metric["__name__"]], v)
+	}
+	for name, v := range top {
+		if v == 0 {
+			t.Errorf("%s was 0 all the time", name)
+		}
+	}
+	for _, re := range documented(t) {
+		found := false
+		for name := range top {
+			found = found || re.MatchString(name)
+		}
+		if !found {
+			t.Errorf("no metric %s was scraped", re)
+		}
+	}
+	t.Logf("%d metrics, each not 0 at some time", len(top))
+}
+
+// shows runs an expression of the dashboard over the whole run.
+func shows(t *testing.T, p *prometheus, start time.Time, expr string) {
+	t.Helper()
+	all, err := p.since(start, expr)
+	if err != nil {
+		t.Errorf("%s: %v", expr, err)
+		return
+	}
+	for _, s := range all {
+		if v, ok := s.top(); ok && v != 0 {
+			return
+		}
+	}
+	t.Errorf("in %d series there is nothing but 0: %s", len(all), expr)
+}
