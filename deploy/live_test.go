@@ -69,8 +69,9 @@ func aLocalThatHangs(t *testing.T, s *service, p *prometheus) {
 func theMirror(t *testing.T, s *service) {
 	t.Helper()
 	ctx := t.Context()
-	for i := range 50 { // of which only the primary knows
-		s.direct.Set(ctx, fmt.Sprintf("page:%d", i), "text", 0)
+	for i := range 50 { // read for the first time: what was absent is not asked for again at once
+		s.direct.Set(ctx, fmt.Sprintf("article:%d", i), "text", 0)
+		s.rdb.Get(ctx, fmt.Sprintf("article:%d", i))
 	}
 	seen := func(what string, ok func(fallback.MirrorStatus) bool) {
 		t.Helper()
