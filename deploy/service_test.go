@@ -31,8 +31,10 @@ type service struct {
 	rdb     *redis.Client // with the hook
 	direct  *redis.Client // of the primary, without it
 	h       *fallback.Hook
+	meters  *metric.MeterProvider
 	page    *httptest.Server
-	away    atomic.Bool // the page does not answer
+	away    atomic.Bool  // the page does not answer
+	scrapes atomic.Int64 // how often it has
 }
 
 // startService starts one whose times are short enough for a test. All of it ends with the test.
@@ -51,32 +53,40 @@ func startService(tb testing.TB) *service {
 			return
 		}
 		metrics.ServeHTTP(w, r)
+		s.scrapes.Add(1)
 	}))
 	tb.Cleanup(s.page.Close)
 
-	s.direct = redis.NewClient(s.primary.Options())
-	s.rdb = redis.NewClient(s.primary.Options())
-	local := redis.NewClient(s.local.Options())
-	s.h = fallback.New(local,
-		fallback.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(reader))),
+	s.meters = metric.NewMeterProvider(metric.WithReader(reader))
+	s.direct, s.rdb = redis.NewClient(s.primary.Options()), redis.NewClient(s.primary.Options())
+	tb.Cleanup(func() { s.direct.Close() })
+	s.h = s.hook(tb, s.rdb, redis.NewClient(s.local.Options()))
+	return s
+}
+
+// hook adds one to rdb. The clients are closed with it.
+func (s *service) hook(tb testing.TB, rdb, local *redis.Client, opts ...fallback.Option) *fallback.Hook {
+	tb.Helper()
+	h := fallback.New(local, append([]fallback.Option{
+		fallback.WithMeterProvider(s.meters),
 		fallback.WithLogger(slog.New(slog.DiscardHandler)),
 		fallback.WithBreaker(breaker.Config{Failures: 3, Cooldown: time.Second}),
 		fallback.WithHealth(health.Config{Hold: time.Second, MaxHold: time.Second, Successes: 2, Every: 200 * time.Millisecond}),
-		fallback.WithLocalCheck(250*time.Millisecond),
+		fallback.WithLocalCheck(250 * time.Millisecond),
 		fallback.WithHang(500*time.Millisecond, 250*time.Millisecond),
 		fallback.WithJournal(fallback.JournalConfig{Entries: 3000}),
 		fallback.WithMirror(fallback.MirrorConfig{Writes: 200, Hydration: 1}),
-	)
-	s.rdb.AddHook(s.h)
+	}, opts...)...)
+	rdb.AddHook(h)
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if err := s.h.Shutdown(ctx); err != nil {
+		if err := h.Shutdown(ctx); err != nil {
 			tb.Logf("shutdown: %v", err)
 		}
-		_, _, _ = s.rdb.Close(), s.direct.Close(), local.Close()
+		_, _ = rdb.Close(), local.Close()
 	})
-	return s
+	return h
 }
 
 // visit sends steady traffic until the test ends.
@@ -110,4 +120,11 @@ func (s *service) set(tb testing.TB, name, value string) {
 	if err := s.local.Client(tb).ConfigSet(tb.Context(), name, value).Err(); err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// scraped waits until what there is now has been seen.
+func (s *service) scraped(tb testing.TB) {
+	tb.Helper()
+	n := s.scrapes.Load() + 2 // the first may be under way
+	eventually(tb, "a scrape", func() bool { return s.scrapes.Load() >= n })
 }
