@@ -46,12 +46,11 @@ func TestAlertsOfARealRun(t *testing.T) {
 	}
 }
 
-// localsSettings: local begins as redis-server does by default, and is then made durable.
+// localsSettings: local begins without a log, as redis-server does by default, and is then made durable.
 func localsSettings(t *testing.T, s *service, p *prometheus) {
 	t.Helper()
 	p.fires("RedisFallbackJournalNotDurable")
 	s.set(t, "appendonly", "yes")
-	s.set(t, "appendfsync", "always")
 	p.clears("RedisFallbackJournalNotDurable")
 }
 

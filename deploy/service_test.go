@@ -40,7 +40,8 @@ type service struct {
 // startService starts one whose times are short enough for a test. All of it ends with the test.
 func startService(tb testing.TB) *service {
 	tb.Helper()
-	s := &service{primary: fallbacktest.Run(tb), local: redistest.Start(tb)}
+	s := &service{primary: fallbacktest.Run(tb), local: redistest.Start(tb, "--appendonly", "yes", "--appendfsync", "always")}
+	s.set(tb, "appendonly", "no") // until localsSettings
 	reg := registry.NewRegistry()
 	reader, err := exporter.New(exporter.WithRegisterer(reg), exporter.WithTranslationStrategy(otlptranslator.UnderscoreEscapingWithSuffixes))
 	if err != nil {
