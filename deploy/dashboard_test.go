@@ -41,7 +41,7 @@ func readDashboard(tb testing.TB) *dashboard {
 
 // expressions returns all, with what a dashboard puts in for its variables.
 func (d *dashboard) expressions() []string {
-	put := strings.NewReplacer("$__rate_interval", "2s", "$job", ".+", "$primary", ".+")
+	put := strings.NewReplacer("$__rate_interval", "5s", "$job", ".+", "$primary", ".+")
 	var all []string
 	for _, p := range d.Panels {
 		for _, target := range p.Targets {

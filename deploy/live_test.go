@@ -130,9 +130,14 @@ func aQuota(t *testing.T, s *service, p *prometheus) {
 	p.fires("RedisFallbackActive")
 	p.fires("RedisFallbackJournalGrowing")
 
-	for i := 0; !s.h.Status().Journal.Full; i++ {
-		s.rdb.Set(ctx, fmt.Sprintf("filler:%d", i), "x", 0)
+	fill := func(until func(fallback.JournalStatus) bool) {
+		for !until(s.h.Status().Journal) {
+			s.rdb.Set(ctx, fmt.Sprintf("filler:%d", time.Now().UnixNano()), "x", 0)
+		}
 	}
+	fill(func(j fallback.JournalStatus) bool { return j.NamesOnly })
+	p.fires("RedisFallbackJournalNamesOnly")
+	fill(func(j fallback.JournalStatus) bool { return j.Full })
 	p.fires("RedisFallbackJournalFull")
 
 	s.local.Kill()
@@ -157,7 +162,7 @@ func aQuota(t *testing.T, s *service, p *prometheus) {
 	s.primary.Renew()
 	s.serves(t, fallback.Primary)
 	p.fires("RedisFallbackDeadLetters")
-	for _, alert := range []string{"Active", "JournalGrowing", "JournalFull", "ReturnFailing"} {
+	for _, alert := range []string{"Active", "JournalGrowing", "JournalNamesOnly", "JournalFull", "ReturnFailing"} {
 		p.clears("RedisFallback" + alert)
 	}
 	letters, err := s.h.DeadLetters(ctx)
