@@ -1,8 +1,10 @@
 package deploy_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,9 +37,8 @@ func TestAlertsOfARealRun(t *testing.T) {
 	p.clears("RedisFallbackNotSeen")
 
 	for _, a := range readAlerts(t) {
-		fired, err := p.since(start, fmt.Sprintf("ALERTS{alertname=%q, alertstate=\"firing\"}", a.Alert))
-		if err != nil || len(fired) == 0 {
-			t.Errorf("%s has never fired (%v)", a.Alert, err)
+		if !p.fired[a.Alert] || !p.cleared[a.Alert] {
+			t.Errorf("%s: seen to fire: %v, to clear: %v", a.Alert, p.fired[a.Alert], p.cleared[a.Alert])
 		}
 	}
 	everyMetric(t, p, start)
@@ -95,6 +96,7 @@ func aWarmLocal(t *testing.T, s *service) {
 	direct, rdb := redis.NewClient(primary.Options()), redis.NewClient(primary.Options())
 	h := s.hook(t, rdb, redis.NewClient(local.Options()), fallback.WithName("sessions"))
 	t.Cleanup(func() { direct.Close() })
+	s.scraped(t) // or Prometheus does not see the counters grow
 	for i := range 50 {
 		key := fmt.Sprintf("article:%d", i)
 		if err := direct.Set(ctx, key, "text", 0).Err(); err != nil {
@@ -110,6 +112,7 @@ func aWarmLocal(t *testing.T, s *service) {
 		_, err := h.Sync(ctx, fallback.SyncOptions{})
 		return err == nil && h.Status().Mirror.Complete
 	})
+	s.scraped(t)
 }
 
 func aQuota(t *testing.T, s *service, p *prometheus) {
@@ -128,6 +131,7 @@ func aQuota(t *testing.T, s *service, p *prometheus) {
 	s.rdb.Get(ctx, "nowhere")
 	s.rdb.Get(fallback.PrimaryOnly(ctx), "lock")
 	p.fires("RedisFallbackActive")
+	meetTheFence(t, s)
 	p.fires("RedisFallbackJournalGrowing")
 
 	fill := func(until func(fallback.JournalStatus) bool) {
@@ -142,6 +146,7 @@ func aQuota(t *testing.T, s *service, p *prometheus) {
 
 	s.local.Kill()
 	p.fires("RedisFallbackBothDown")
+	eventually(t, "a command fails on local", func() bool { return s.h.Status().Local.FailedCommands > 0 })
 	if err := s.local.Again(); err != nil {
 		t.Fatal(err)
 	}
@@ -177,6 +182,26 @@ func aQuota(t *testing.T, s *service, p *prometheus) {
 	p.clears("RedisFallbackDeadLetters")
 }
 
+// meetTheFence writes while the record changes, until a write has met a change that it had not heard of.
+func meetTheFence(t *testing.T, s *service) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				s.rdb.Incr(ctx, fmt.Sprintf("fenced:%d", i))
+			}
+		})
+	}
+	eventually(t, "a write is fenced", func() bool {
+		return s.h.Pin(fallback.Local) == nil && s.h.Unpin() == nil && s.h.Status().Journal.Fenced > 0
+	})
+	stop()
+	all.Wait()
+	s.scraped(t)
+}
+
 // outages come one after the other until the service is said to flap.
 func outages(t *testing.T, s *service, p *prometheus) {
 	t.Helper()
@@ -191,7 +216,7 @@ func outages(t *testing.T, s *service, p *prometheus) {
 		}
 		s.serves(t, fallback.Primary)
 	}
-	t.Log("RedisFallbackFlapping fires")
+	p.fires("RedisFallbackFlapping")
 	p.clears("RedisFallbackFlapping")
 }
 

@@ -72,6 +72,8 @@ func shorter(rules string) string {
 type prometheus struct {
 	tb  testing.TB
 	url string
+
+	fired, cleared map[string]bool // alerts that were seen to
 }
 
 // startPrometheus starts one that scrapes target each second and has the rules of alerts.yml, made
@@ -115,7 +117,7 @@ scrape_configs: [{job_name: app, static_configs: [{targets: [%q]}]}]
 			tb.Logf("prometheus said:\n%s", log)
 		}
 	})
-	p := &prometheus{tb, "http://" + addr}
+	p := &prometheus{tb: tb, url: "http://" + addr, fired: map[string]bool{}, cleared: map[string]bool{}}
 	eventually(tb, "prometheus is ready", func() bool {
 		resp, err := http.Get(p.url + "/-/ready") //nolint:noctx // a test
 		if err != nil {
@@ -206,11 +208,13 @@ func (p *prometheus) isFiring(alert string) bool {
 func (p *prometheus) fires(alert string) {
 	p.tb.Helper()
 	eventually(p.tb, alert+" fires", func() bool { return p.isFiring(alert) })
+	p.fired[alert] = true
 	p.tb.Logf("%s fires", alert)
 }
 
 func (p *prometheus) clears(alert string) {
 	p.tb.Helper()
 	eventually(p.tb, alert+" clears", func() bool { return !p.isFiring(alert) })
+	p.cleared[alert] = true
 	p.tb.Logf("%s has cleared", alert)
 }

@@ -95,7 +95,7 @@ func documented(tb testing.TB) []*regexp.Regexp {
 		tb.Fatal(err)
 	}
 	var all []*regexp.Regexp
-	for _, name := range regexp.MustCompile("`(redis\\.[a-z_.{}]+)`").FindAllStringSubmatch(string(raw), -1) {
+	for _, name := range regexp.MustCompile("(?m)^\\| `(redis\\.[a-z_.{}]+)`").FindAllStringSubmatch(string(raw), -1) {
 		p := strings.ReplaceAll(regexp.QuoteMeta(strings.ReplaceAll(name[1], ".", "_")), `\{primary\}`, `.+`)
 		all = append(all, regexp.MustCompile("^"+p+"(_seconds|_bytes)?(_total|_bucket|_sum|_count)?$"))
 	}
