@@ -115,6 +115,8 @@ func TestFromEnvErrorsNameTheVariable(t *testing.T) {
 		{"REDIS_FALLBACK_JOURNAL_ENTRIES", "-2", "REDIS_FALLBACK_JOURNAL_ENTRIES: -2 is less than -1"},
 		{"REDIS_FALLBACK_JOURNAL_BYTES", "1gb", "REDIS_FALLBACK_JOURNAL_BYTES"},
 		{"REDIS_FALLBACK_JOURNAL_BUDGET", "0", "REDIS_FALLBACK_JOURNAL_BUDGET: 0 is not"},
+		{"REDIS_FALLBACK_QUOTA_HOLDS", "hunter2", "REDIS_FALLBACK_QUOTA_HOLDS: no such variable"},
+		{"REDIS_FALLBACK_LOCAL_PORTS", "1", "REDIS_FALLBACK_LOCAL_PORTS: no such variable"},
 	} {
 		t.Run(c.name+"="+c.value, func(t *testing.T) {
 			setenv(t, ok...)
@@ -132,6 +134,21 @@ func TestFromEnvErrorsNameTheVariable(t *testing.T) {
 			}
 		})
 	}
+	t.Run("what Kubernetes tells of a Service", func(t *testing.T) {
+		setenv(t, ok...)
+		for _, name := range []string{
+			"SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_REDIS", "PORT", "PORT_6379_TCP", "PORT_6379_TCP_PROTO",
+			"PORT_6379_TCP_PORT", "PORT_6379_TCP_ADDR", "LOCAL_SERVICE_HOST", "LOCAL_PORT_6379_TCP",
+		} {
+			t.Setenv("REDIS_FALLBACK_"+name, "tcp://10.0.0.1:6379")
+		}
+		t.Setenv("REDIS_FALLBACK_NOTHING", "")
+		rdb, h, err := fallback.FromEnv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = h.Shutdown(ctx), rdb.Close()
+	})
 	t.Run("both max hold and hold", func(t *testing.T) {
 		setenv(t, ok...)
 		t.Setenv("REDIS_FALLBACK_QUOTA_HOLD", "2h")

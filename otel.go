@@ -112,14 +112,19 @@ func (h *Hook) replayingBatch(ctx context.Context, e *era, b *batch, part []redi
 // beginReplay begins a span that is no CLIENT's: the client of local has one of its own within it, where it
 // has a hook for that, and what counts calls of databases by their spans must not count this one twice.
 func (h *Hook) beginReplay(ctx context.Context, e *era, cause error, attrs ...attribute.KeyValue) (context.Context, span) {
-	attrs = append(attrs,
-		attribute.String("db.system.name", "redis"),
-		attribute.String("fallback.backend", h.backup.name),
-		attribute.String("fallback.primary", h.cfg.name),
-		attribute.String("fallback.reason", string(e.reason)))
-	ctx, s := h.tracer().Start(ctx, "fallback.replay", trace.WithAttributes(append(attrs, causeAttributes(cause)...)...))
+	// What samplers are to see comes with the start, all else only if somebody looks.
+	ctx, s := h.tracer().Start(ctx, "fallback.replay", trace.WithAttributes(system), trace.WithAttributes(attrs...))
+	if s.IsRecording() {
+		s.SetAttributes(
+			attribute.String("fallback.backend", h.backup.name),
+			attribute.String("fallback.primary", h.cfg.name),
+			attribute.String("fallback.reason", string(e.reason)))
+		s.SetAttributes(causeAttributes(cause)...)
+	}
 	return ctx, span{s}
 }
+
+var system = attribute.String("db.system.name", "redis")
 
 // operation names a command, if it is one: what a program has put in its place may be anything.
 func operation(cmd redis.Cmder) string {

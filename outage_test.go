@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -102,6 +103,9 @@ func TestHungServerLosesWhatMustNotRunTwice(t *testing.T) {
 	var timeout net.Error
 	if !errors.As(err, &timeout) || !timeout.Timeout() || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("INCR on a hung server: %v, want the time-out that go-redis would give", err)
+	}
+	if cause := h.Status().Cause; h.Serving() == fallback.Local && !strings.Contains(cause, "the server has stopped answering") {
+		t.Errorf("the cause is %q: it does not say that the server hangs", cause)
 	}
 	if h.Serving() != fallback.Local {
 		t.Fatalf("status %+v", h.Status())

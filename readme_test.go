@@ -33,7 +33,7 @@ func TestReadmeSnippetsAreExamples(t *testing.T) {
 			}
 		}
 	}
-	for _, f := range []string{"docs/performance.md", "docs/go-redis.md", "docs/data.md", "docker-compose.yml"} {
+	for _, f := range []string{"docs/performance.md", "docs/go-redis.md", "docs/data.md", "docs/metrics.md", "docker-compose.yml"} {
 		if _, err := os.Stat(f); err != nil {
 			t.Errorf("the README speaks of %s: %v", f, err)
 		}

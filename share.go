@@ -194,7 +194,7 @@ func (s *share) learn(rec *journal.Record, met *meeting) *era {
 	}
 	t.pinned = rec.Pin != "" && (rec.Pin == journal.Primary) == (t.to == Primary)
 	if t.to == Local {
-		if met == nil && e.serving == Primary && rec.By == s.self.ID {
+		if met == nil && e.serving == Primary && rec.By == s.self.ID && t.reason != ReasonPinned {
 			met = s.met.Load() // the news of this process' own trip came before the answer
 		}
 		if met != nil {
@@ -231,6 +231,7 @@ func (s *share) learn(rec *journal.Record, met *meeting) *era {
 			h.leftBehind()
 		}
 	case back:
+		s.met.Store(nil)
 		h.primary.breaker.Reset()
 		if !pins {
 			h.returns.Add(1)

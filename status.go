@@ -60,7 +60,8 @@ type Status struct {
 // BackendStatus is one server's part of a Status.
 type BackendStatus struct {
 	Name string
-	// Breaker is "closed", "open" or "half-open"; Failures are those in a row that it has counted.
+	// Breaker is "closed", "open" or "half-open"; Failures are those in a row that it has counted, until it
+	// is closed again.
 	Breaker  string
 	Failures int
 	// Answered counts commands, Failed attempts that failed, Connections those open, and Dials those

@@ -195,3 +195,33 @@ func BenchmarkAllowDoneParallel(b *testing.B) {
 		}
 	})
 }
+
+// What has failed in a row is counted until the breaker is closed again.
+func TestFailuresAreShownWhileOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := breaker.New(breaker.Config{Failures: 3})
+		for i, step := range []struct {
+			do   func()
+			want int
+		}{
+			{func() { b.Record(breaker.Failure) }, 1},
+			{func() { b.Record(breaker.Success) }, 0},
+			{func() {
+				for range 3 {
+					b.Record(breaker.Failure)
+				}
+			}, 3},
+			{func() { b.Record(breaker.Failure) }, 3}, // dropped: it is open
+			{func() { time.Sleep(time.Minute); b.State() }, 3},
+			{func() { b.Record(breaker.Failure) }, 4},
+			{func() { time.Sleep(time.Minute); b.Record(breaker.Success) }, 0},
+			{b.Trip, 1},
+			{b.Reset, 0},
+		} {
+			if step.do(); b.Failures() != step.want {
+				t.Errorf("step %d: %d failures, want %d", i, b.Failures(), step.want)
+			}
+		}
+	})
+}
