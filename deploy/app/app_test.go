@@ -82,9 +82,18 @@ func call(t *testing.T, method, url string) (*http.Response, string) {
 	return resp, string(body)
 }
 
+// TestApp starts it twice: its primary is a new one each time, and local is not.
 func TestApp(t *testing.T) {
 	t.Parallel()
-	url := start(t, fallbacktest.Run(t).URL())
+	local := fallbacktest.Run(t).URL()
+	for _, name := range []string{"first", "again"} {
+		t.Run(name, func(t *testing.T) { oneRun(t, local) })
+	}
+}
+
+func oneRun(t *testing.T, local string) {
+	t.Helper()
+	url := start(t, local)
 	servedBy := func(want string) {
 		t.Helper()
 		for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
@@ -108,8 +117,8 @@ func TestApp(t *testing.T) {
 	}
 	_, metrics := call(t, http.MethodGet, url+"/metrics")
 	for _, want := range []string{
-		`(?m)^redis_fallback_serving\{.*fallback_primary="upstash".*\} 1$`,
-		`(?m)^redis_upstash_rate_limit_exceeded_total\{.*redis_backend="upstash".*\} [1-9]`,
+		`(?m)^redis_fallback_serving\{.*fallback_primary="builtin-[a-z2-7]+".*\} 1$`,
+		`(?m)^redis_builtin_[a-z2-7]+_rate_limit_exceeded_total\{.*redis_backend="builtin-.*\} [1-9]`,
 		`(?m)^redis_fallback_journal_oldest_age_seconds\{`,
 	} {
 		if !regexp.MustCompile(want).MatchString(metrics) {

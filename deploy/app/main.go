@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -39,12 +41,16 @@ func main() {
 
 func run(ctx context.Context) error {
 	mux := http.NewServeMux()
+	name := "" // the default
 	if os.Getenv("REDIS_URL") == "" && os.Getenv("REDIS__URL") == "" {
 		metered, err := fallbacktest.Start()
 		if err != nil {
 			return err
 		}
 		defer metered.Close()
+		// It is another primary each time. Under the name of the last one nothing would be delivered to it,
+		// as local has kept a journal for that.
+		name = "builtin-" + strings.ToLower(rand.Text()[:6])
 		if err := os.Setenv("REDIS_URL", metered.URL()); err != nil {
 			return err
 		}
@@ -55,7 +61,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rdb, h, err := fallback.FromEnv(fallback.WithMeterProvider(t.meters), fallback.WithTracerProvider(t.traces))
+	rdb, h, err := fallback.FromEnv(fallback.WithName(name), fallback.WithMeterProvider(t.meters), fallback.WithTracerProvider(t.traces))
 	if err != nil {
 		return err
 	}
