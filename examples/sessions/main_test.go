@@ -75,7 +75,7 @@ func (s *service) ask(t *testing.T, method, path string, form url.Values, server
 // logIn logs the browser in, and waits until local knows the session.
 func (s *service) logIn(t *testing.T) (key string) {
 	t.Helper()
-	answer := s.ask(t, http.MethodPost, "/login", url.Values{"user": {"ada"}}, "primary", "welcome")
+	answer := s.ask(t, http.MethodPost, "/login", url.Values{"user": {"lovelace"}}, "primary", "welcome")
 	cookie, err := http.ParseSetCookie(answer.Get("Set-Cookie"))
 	if err != nil {
 		t.Fatal(err)
@@ -91,18 +91,18 @@ func TestSessionsThroughAQuota(t *testing.T) {
 	s := newService(t)
 	s.ask(t, http.MethodGet, "/", nil, "primary", "log in first")
 	key := s.logIn(t)
-	s.ask(t, http.MethodGet, "/", nil, "primary", "ada, this is visit 1")
+	s.ask(t, http.MethodGet, "/", nil, "primary", "lovelace, this is visit 1")
 	quotatest.Eventually(t, "the visit on local", func() bool {
 		text, _ := s.Local.Data().Get(key)
 		return strings.Contains(text, `"Visits":1`)
 	})
 
 	s.Hosted.Exhaust()
-	s.ask(t, http.MethodGet, "/", nil, "local", "ada, this is visit 2")
-	s.ask(t, http.MethodGet, "/", nil, "local", "ada, this is visit 3")
+	s.ask(t, http.MethodGet, "/", nil, "local", "lovelace, this is visit 2")
+	s.ask(t, http.MethodGet, "/", nil, "local", "lovelace, this is visit 3")
 
 	s.Renew(t)
-	s.ask(t, http.MethodGet, "/", nil, "primary", "ada, this is visit 4")
+	s.ask(t, http.MethodGet, "/", nil, "primary", "lovelace, this is visit 4")
 	if left := s.Hosted.Data().TTL(key); left <= 0 || left > lifetime {
 		t.Errorf("the session ends in %v, want %v at most", left, lifetime)
 	}
