@@ -38,7 +38,7 @@ func startJaeger(t *testing.T) *jaeger {
 	admin := freeAddr(t)
 	args := []string{
 		"--collector.otlp.http.host-port=" + j.otlp, "--query.http-server.host-port=" + j.api, "--admin.http.host-port=" + admin,
-		"--log-level=error",
+		"--log-level=error", "--query.enable-tracing=false",
 	}
 	for _, other := range []string{
 		"collector.otlp.grpc.host-port", "collector.grpc-server.host-port", "collector.http-server.host-port",
