@@ -21,8 +21,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout); err != nil {
+	err := run(ctx, os.Stdout)
+	stop()
+	if err != nil {
 		log.Fatal(err)
 	}
 }
@@ -100,8 +101,7 @@ func (s *shop) charge(ctx context.Context, order string) error {
 
 // reason is the limit that was met, if that is what it was.
 func reason(err error) error {
-	var limit *fallback.LimitError
-	if errors.As(err, &limit) {
+	if limit, ok := errors.AsType[*fallback.LimitError](err); ok {
 		return fmt.Errorf("a limit of %s was reached", limit.Kind)
 	}
 	return err
