@@ -61,7 +61,7 @@ func TestTheMirrorBeginsWhenLocalComes(t *testing.T) {
 	t.Parallel()
 	primary, local := redistest.Start(t), redistest.Start(t)
 	local.Kill()
-	p := newProcess(t, primary, local, fallback.WithLocalCheck(50*time.Millisecond))
+	p := newProcess(t, primary, local, withMirror(), fallback.WithLocalCheck(50*time.Millisecond))
 	for i := range 10 {
 		if err := p.rdb.Set(ctx, "early", i, 0).Err(); err != nil {
 			t.Fatal(err)
@@ -83,7 +83,7 @@ func TestTheMirrorBeginsWhenLocalComes(t *testing.T) {
 // A trip first lets local have what the primary acknowledged; after the return both are equal.
 func TestTripsAndReturnsOfTheMirror(t *testing.T) {
 	t.Parallel()
-	s := newRealServers(t, quick())
+	s := newRealServers(t, withMirror(), quick())
 	mirrorsNow(t, s.rdb, s.local)
 	known := 0
 	const rounds = 5
@@ -145,7 +145,7 @@ func equalWhereHeld(t *testing.T, primary, local *redis.Client, keys ...string) 
 
 func TestShutdownDeliversWhatWasWritten(t *testing.T) {
 	t.Parallel()
-	s := newRealServers(t)
+	s := newRealServers(t, withMirror())
 	mirrorsNow(t, s.rdb, s.local)
 	for i := range 100 {
 		s.rdb.Set(ctx, fmt.Sprint("k", i), i, 0)
@@ -210,7 +210,7 @@ func TestAProgramThatIsKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes a quarter of a minute until a process counts as dead")
 	}
-	s := newRealServers(t)
+	s := newRealServers(t, withMirror())
 	mirrorsNow(t, s.rdb, s.local)
 	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestMirrorChild$") //nolint:gosec // itself
 	child.Env = append(os.Environ(), mirrorChild+"="+s.primary.Addr()+" "+s.local.Addr())

@@ -106,7 +106,7 @@ func TestEveryWayOfWritingIsMirrored(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newRealServers(t)
+			s := newRealServers(t, withMirror())
 			mirrorsNow(t, s.rdb, s.local)
 			// Of keys that are nowhere Partial operations know nothing before that was said.
 			for _, key := range []string{"n", "l", "x", "h"} {
@@ -126,7 +126,7 @@ func TestEveryWayOfWritingIsMirrored(t *testing.T) {
 // A database that was SELECTed is that database on local.
 func TestSelectedDatabasesAreMirrored(t *testing.T) {
 	t.Parallel()
-	s := newRealServers(t)
+	s := newRealServers(t, withMirror())
 	mirrorsNow(t, s.rdb, s.local)
 	conn := s.rdb.Conn()
 	defer conn.Close()
@@ -234,7 +234,7 @@ func TestTheMirrorsFilter(t *testing.T) {
 // What no mirror put on local is left alone, until a Sync makes local the mirror.
 func TestTheMirrorLeavesWhatIsNotItsOwn(t *testing.T) {
 	t.Parallel()
-	s := newRealServers(t)
+	s := newRealServers(t, withMirror())
 	if err := s.back.Set(ctx, "theirs", "1", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -268,9 +268,9 @@ func TestTheMirrorLeavesWhatIsNotItsOwn(t *testing.T) {
 // Of two services on one database of local the first has the mirror.
 func TestTwoServicesOnOneLocal(t *testing.T) {
 	t.Parallel()
-	s := newRealServers(t)
+	s := newRealServers(t, withMirror())
 	mirrorsNow(t, s.rdb, s.local)
-	other := newProcess(t, redistest.Start(t), s.local, fallback.WithName("other"))
+	other := newProcess(t, redistest.Start(t), s.local, withMirror(), fallback.WithName("other"))
 	other.rdb.Set(ctx, "k", "other", 0)
 	eventually(t, "it says so", func() bool { return strings.Contains(other.h.Status().Mirror.Off, `service "upstash"`) })
 	if _, err := other.h.Sync(ctx, fallback.SyncOptions{}); !errors.Is(err, fallback.ErrNoMirror) {
