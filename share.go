@@ -208,6 +208,9 @@ func (s *share) learn(rec *journal.Record, met *meeting) *era {
 	if from := s.heading.Load(); from != nil && t.to == Primary {
 		t.from = *from
 	}
+	if e.serving == Local && t.to == Primary {
+		s.met.Store(nil) // before the next trip, which may begin as soon as the primary serves
+	}
 	next, _ := h.changeLocked(e, t)
 	pins := t.reason == ReasonPinned
 	left, back := e.serving == Primary && t.to == Local, e.serving == Local && t.to == Primary
@@ -229,7 +232,6 @@ func (s *share) learn(rec *journal.Record, met *meeting) *era {
 			h.leftBehind()
 		}
 	case back:
-		s.met.Store(nil)
 		h.primary.breaker.Reset()
 		if !pins {
 			h.returns.Add(1)
