@@ -81,6 +81,8 @@ type journalPart struct {
 	Oldest        *time.Time `json:"oldest_undelivered"`
 	Dead          int64      `json:"dead_letters"`
 	Full          bool       `json:"full"`
+	NamesOnly     bool       `json:"names_only"`
+	Names         int64      `json:"names"`
 	Written       int64      `json:"written"`
 	Fenced        int64      `json:"fenced"`
 	Refused       int64      `json:"refused"`
@@ -181,7 +183,7 @@ func newServer(b fallback.BackendStatus) server {
 
 func newJournalPart(j fallback.JournalStatus) journalPart {
 	return journalPart{
-		j.On, j.Off, j.Database, j.Durability, j.Entries, j.Bytes, known(j.Oldest), j.Dead, j.Full,
+		j.On, j.Off, j.Database, j.Durability, j.Entries, j.Bytes, known(j.Oldest), j.Dead, j.Full, j.NamesOnly, j.Names,
 		j.Written, j.Fenced, j.Refused, j.Spent, j.FailedReturns, j.LastFault, known(j.LastFaultAt),
 	}
 }

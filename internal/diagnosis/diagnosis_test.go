@@ -62,6 +62,7 @@ func TestFindings(t *testing.T) {
 		"local gone while it serves": {with(onLocal(fallback.ReasonQuota), func(s *fallback.Status) { s.Local.Breaker = "half-open" }), diagnosis.Error, "down quota", "Neither server answers.", "start local", false},
 		"pinned and down":            {well(func(s *fallback.Status) { s.Pinned, s.Primary.Breaker = true, "open" }), diagnosis.Error, "down pinned", "Neither server answers.", "is pinned", false},
 		"about to trip":              {well(func(s *fallback.Status) { s.Primary.Breaker = "open" }), diagnosis.OK, "", "upstash serves.", "", true},
+		"names":                      {with(onLocal(fallback.ReasonQuota), func(s *fallback.Status) { s.Journal.NamesOnly = true }), diagnosis.Warning, "quota journal-names", "Local serves: upstash refuses for its limit.", "refuses for its limit", true},
 		"full":                       {with(onLocal(fallback.ReasonQuota), func(s *fallback.Status) { s.Journal.Full = true }), diagnosis.Error, "journal-full quota", "Local serves: upstash refuses for its limit.", "writes are refused", true},
 		"budget": {with(onLocal(fallback.ReasonQuota), func(s *fallback.Status) {
 			s.Journal.LastFault, s.Journal.LastFaultAt = fallback.ErrBudget.Error(), now

@@ -109,7 +109,14 @@ func (p subject) pinned() *Finding {
 }
 
 func (p subject) full() *Finding {
-	if !p.Journal.Full {
+	switch j := p.Journal; {
+	case j.NamesOnly && !j.Full:
+		return &Finding{
+			Warning, "journal-names", "the journal is past its first limit: of keys that local holds whole it keeps the names alone, scripts are refused, and at twice that all writes",
+			"deliver it as soon as the primary takes commands, or raise its bounds (REDIS_FALLBACK_JOURNAL_ENTRIES, REDIS_FALLBACK_JOURNAL_BYTES)",
+			"redis-fallback drain --dry-run",
+		}
+	case !j.Full:
 		return nil
 	}
 	return &Finding{
