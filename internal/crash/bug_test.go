@@ -31,6 +31,12 @@ var planned = map[string]struct {
 	"no-fence":    {outage(event{fault: sleepOver}), func(r result) bool { return r.outcome != nil && r.undelivered > 0 }},
 }
 
+// found names the tests that plant the mistakes of the mirror.
+var found = map[string]string{
+	"keep-unsure": "TestKeysThatAreKeptAreFound",
+	"no-claims":   "TestWithoutClaimsAKilledProcessLeavesStaleKeys, of internal/mirror",
+}
+
 func plannedRun(plan []event, bug string) settings {
 	return settings{
 		span: 2 * time.Second, settle: time.Minute, processes: 4, callers: 4, pause: 30 * time.Millisecond, bug: bug, plan: plan,
@@ -45,6 +51,9 @@ func TestEachBugIsFound(t *testing.T) {
 	needRedis(t)
 	for bug := range bugs {
 		c, ok := planned[bug]
+		if found[bug] != "" {
+			continue
+		}
 		if !ok {
 			t.Errorf("nothing is planned for %s", bug)
 			continue

@@ -7,7 +7,7 @@ import (
 
 // fight is two processes of 32 goroutines each.
 func fight(span time.Duration) settings {
-	return settings{span: span, settle: time.Minute, processes: 2, callers: 32, pause: 20 * time.Millisecond, fight: true}
+	return settings{span: span, settle: 2 * time.Minute, processes: 2, callers: 32, pause: 20 * time.Millisecond, fight: true}
 }
 
 // TestAFightIsMirrored is the short version of go run ./internal/crash -mirror.
