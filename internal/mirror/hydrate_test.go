@@ -213,7 +213,7 @@ func TestTouch(t *testing.T) {
 func BenchmarkTouch(b *testing.B) {
 	for _, full := range []bool{false, true} {
 		b.Run(fmt.Sprint("full ", full), func(b *testing.B) {
-			h := mirror.NewHydrator(mirror.HydrateConfig{Keys: 1000})
+			h := mirror.NewHydrator(mirror.HydrateConfig{Copier: &mirror.Copier{}, Keys: 1000})
 			for i := range 1000 {
 				if full || i < 500 {
 					h.Touch("", fmt.Sprint("k", i))
