@@ -31,8 +31,8 @@ var planned = map[string]struct {
 	"no-fence":    {outage(event{fault: sleepOver}), func(r result) bool { return r.outcome != nil && r.undelivered > 0 }},
 }
 
-// found names the tests that plant the mistakes of the mirror.
-var found = map[string]string{
+// elsewhere names the tests that plant the mistakes of the mirror.
+var elsewhere = map[string]string{
 	"keep-unsure": "TestKeysThatAreKeptAreFound",
 	"no-claims":   "TestWithoutClaimsAKilledProcessLeavesStaleKeys, of internal/mirror",
 }
@@ -50,10 +50,10 @@ func TestEachBugIsFound(t *testing.T) {
 	}
 	needRedis(t)
 	for bug := range bugs {
-		c, ok := planned[bug]
-		if found[bug] != "" {
+		if elsewhere[bug] != "" {
 			continue
 		}
+		c, ok := planned[bug]
 		if !ok {
 			t.Errorf("nothing is planned for %s", bug)
 			continue
